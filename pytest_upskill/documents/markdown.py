@@ -55,10 +55,14 @@ def lines_of(text: str) -> list[str]:
 
 
 class FenceReader:
-    """Reads a document line by line, and returns each fenced block where it ends."""
+    """Reads a document line by line, and returns each fenced block where it ends.
+
+    ``fence`` closes the block that is open while ``inside``.
+    """
 
     def __init__(self) -> None:
         self.inside = False
+        self.fence = ""
         self._items: list[int] = []
         self._source: list[str] = []
 
@@ -68,7 +72,7 @@ class FenceReader:
             if (stripped := line.lstrip(" \t")) and (stripped[0] in _MARKERS or self._items):
                 self._open(number, line, stripped)
             return None
-        if self._fence in line and self._closes(line):
+        if self.fence in line and self._closes(line):
             return self._finish(closed=True)
         margin = len(line) - len(line.lstrip(" ")) if self._indent else 0
         self._source.append(line[min(margin, self._indent) :])
@@ -94,7 +98,7 @@ class FenceReader:
         if length < 3 or (character == "`" and "`" in info):
             return
         self.inside, self._info, self._opening = True, info.strip(), number
-        self._fence, self._indent = character * length, indent
+        self.fence, self._indent = character * length, indent
 
     @property
     def _content(self) -> int:
@@ -102,7 +106,7 @@ class FenceReader:
 
     def _closes(self, line: str) -> bool:
         stripped = line.strip(" \t")
-        only_fence = stripped.startswith(self._fence) and not stripped.strip(self._fence[0])
+        only_fence = stripped.startswith(self.fence) and not stripped.strip(self.fence[0])
         return only_fence and _columns(line, line.lstrip(" \t")) <= self._content + 3
 
     def _finish(self, closed: bool) -> Fence:

@@ -20,7 +20,7 @@ from pytest_upskill.documents.reasoning import answer_text
 from pytest_upskill.errors import NotAnswered
 from pytest_upskill.execution.task import Task
 from pytest_upskill.records import Assertion, Exchange, Prompt, Question, Reply, RubricRecord, Tokens
-from pytest_upskill.replies.budget import WorstCase, longest_reply, worst_case
+from pytest_upskill.replies.budget import WorstCase, longest_reply, worst_conversation
 from pytest_upskill.replies.scheduling import Replies, Wanted
 from pytest_upskill.skills.arms import prompt_text
 from pytest_upskill.skills.noise import asked_arm
@@ -35,7 +35,8 @@ MOST, AGREE = 3, 2
 _READINGS = 2
 _LINE = re.compile(
     r"^[^\w\n]*(?:statement\s+)?(?P<number>\d{1,4})[^\w\n]{1,6}"
-    r"(?:(?P<yes>yes|true|pass(?:es|ed)?)|no|false|fail(?:s|ed)?)\b[^\w\n]*(?P<why>.*)$",
+    r"(?:(?P<yes>yes|true|pass(?:es|ed)?)|no|false|fail(?:s|ed)?)\b"
+    r"(?!\W{0,3}(?:/|\b(?:or|and)\b)\W{0,3}(?:yes|no|true|false|pass|fail)\b)[^\w\n]*(?P<why>.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _AGAIN = (
@@ -174,10 +175,13 @@ class RubricJudge:
         if reply is None:
             longest = longest_reply(self._replies.student(task.student or "").config)
             prompt = self._question(task, Reply("x" * longest), 1).prompt
-            return [(judge, [worst_case(judge, prompt)] * (MOST * _READINGS))]
-        wanted = (self._wanted(task, judge, self._question(task, reply, number)) for number in range(1, AGREE + 1))
-        found = [one for each in wanted for one in self._replies.worst_case(each)[1]]
-        return [(judge, found)] if found else []
+            return [(judge, worst_conversation(judge, prompt, _READINGS) * MOST)]
+        wanted = (self._wanted(task, judge, self._question(task, reply, number)) for number in range(1, MOST + 1))
+        readings = [self._replies.worst_case(each, _READINGS)[1] for each in wanted]
+        unknown = [len(each) == _READINGS for each in readings]
+        if not any(unknown[:AGREE]):  # they agree, or the third answer is stored as well
+            return []
+        return [(judge, [one for each, open_ in zip(readings, unknown, strict=True) if open_ for one in each])]
 
     def _judge(self, task: Task) -> StudentConfig | None:
         return self._judge_of(task.student) if task.student else None

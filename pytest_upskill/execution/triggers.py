@@ -23,6 +23,8 @@ ARM = "trigger"
 _NONE = re.compile(r"(?:none|null|nothing|no(?: skills?)?)(?![\w-])")
 _LINE = re.compile(r"^\W*skills?\W*[:=](?P<rest>.*)$", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(r"\w[\w.-]*")
+_DENIED = re.compile(r"\b(?:not|neither|nor|never|without)\b|n.t\b", re.IGNORECASE)
+"""A sentence with one of these may name a skill that is not chosen."""
 _LONGEST = 80
 
 
@@ -98,7 +100,7 @@ def _names(line: str, known: Collection[str], strict: bool) -> tuple[str, ...] |
     if all(part in folded or (not strict and _NAME.fullmatch(part)) for part in parts):
         return tuple(dict.fromkeys(parts))
     found = tuple(dict.fromkeys(word for word in map(_plain, _NAME.findall(line)) if word in folded))
-    return found if found and not strict else None
+    return found if found and not (strict or _DENIED.search(line)) else None
 
 
 def _plain(text: str) -> str:

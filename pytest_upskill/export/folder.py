@@ -39,13 +39,13 @@ def write_project(folder: Path, files: Mapping[str, str]) -> bool:
             folder.rename(gone)
         fresh.rename(folder)
     except OSError as error:
-        if gone.exists() and not folder.exists():
-            gone.rename(folder)
         rule = "name a folder where you may write, or free some space"
         raise InfrastructureError(
             f"{shown_path(folder)} cannot be written: {error.strerror or error}; {rule}"
         ) from error
     finally:
+        if gone.exists() and not folder.exists():  # also after Ctrl-C
+            gone.rename(folder)
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(gone, ignore_errors=True)
     return True

@@ -24,8 +24,11 @@ class Exported:
     fresh: bool
 
 
-def export_item(outcome: Outcome, case: Case, info: RunInfo, folder: Path) -> Exported:
-    """Writes the project of an item to a folder of its own below ``folder``.
+def export_item(
+    outcome: Outcome, case: Case, info: RunInfo, folder: Path, taken: dict[str, str] | None = None
+) -> Exported:
+    """Writes the project of an item to a folder of its own below ``folder``. ``taken`` gets the project's name, with
+    the item: no other item may have it.
 
     Raises UsageError for an item that cannot be exported, CaseError for a reference that fails, InfrastructureError if
     files cannot be written. Nothing is left half-written.
@@ -35,6 +38,9 @@ def export_item(outcome: Outcome, case: Case, info: RunInfo, folder: Path) -> Ex
     from pytest_upskill.export.folder import write_project  # what makes the files imports torch
 
     name, files = _project(outcome, case, info)
+    if taken is not None and (first := taken.setdefault(name, outcome.id)) != outcome.id:
+        what = f"its project has the name '{name}', as that of {first}"
+        raise UsageError(f"{outcome.id} cannot be exported: {what}; export it to another folder: pytest-upskill export")
     return Exported(outcome, folder / name, write_project(folder / name, files))
 
 
@@ -90,8 +96,6 @@ def export_run(outcomes: Iterable[Outcome], info: RunInfo, root: Path, folder: P
             if case.contract not in CONTRACTS or case.path.resolve() in done:
                 continue
             done[case.path.resolve()] = outcome.id
-            if (first := names.setdefault(case.name.lower(), outcome.id)) != outcome.id:
-                raise UsageError(f"{outcome.id} has a case of the same name as {first}; export it to another folder")
-            yield export_item(outcome, case, info, folder)
+            yield export_item(outcome, case, info, folder, names)
         except UpskillError as error:
             yield str(error)

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from pytest_upskill.documents.hidden_characters import hidden_characters
+from pytest_upskill.documents.markdown import FenceReader, lines_of
 
-_MARKS = re.compile(r"(?m)^[ \t>]*(`{3,}|~{3,})")
-_HEADING = re.compile(r"(?m)^( {0,3})(##?)(?=[ \t]|$)")
+_HEADING = re.compile(r"^( {0,3})(##?)(?=[ \t]|$)")
 
 
 class Sizes(str):
@@ -27,15 +27,11 @@ def prose(text: str) -> str:
     """A foreign text as the text of a task: its level-1 and level-2 headings become level-3 headings, since a level-2
     heading would begin a section of the case; a fence that is left open is closed.
     """
-    lines, fence = [], ""
-    for line in text.replace("\r\n", "\n").replace("\r", "\n").strip().split("\n"):
-        mark = _MARKS.match(line)
-        if fence and mark and mark[1].startswith(fence) and not line.strip(" \t>" + fence[0]):
-            fence = ""
-        elif not fence and mark:
-            fence = mark[1]
-        lines.append(line if fence else _HEADING.sub(r"\1###", line))
-    return "\n".join([*lines, *([fence] if fence else [])])
+    lines, reader = [], FenceReader()
+    for number, line in enumerate(lines_of(text.strip())):
+        lines.append(line if reader.inside else _HEADING.sub(r"\1###", line))
+        reader.feed(number, line)
+    return "\n".join([*lines, *([reader.fence] if reader.inside else [])])
 
 
 def refused_characters(text: str) -> str:

@@ -23,6 +23,7 @@ from pytest_upskill.errors import CaseError, UsageError, shown_path
 from pytest_upskill.generator.answers import SKILL_FILE, SKILL_NAME, Refused, is_reserved
 from pytest_upskill.generator.parts import split
 from pytest_upskill.generator.skill_lock import alone
+from pytest_upskill.importers.case_text import refused_characters
 from pytest_upskill.importers.foreign import NotImported
 from pytest_upskill.paths import write_atomically
 from pytest_upskill.skills.skill import FILE_NAMES, MAX_NAME, load_skill
@@ -104,6 +105,8 @@ class Keeping:
         """Keep a case, or record in the result why not. Raises OSError, SandboxError, ToolchainError."""
         path, same = self.folder / "evals" / f"{name}.md", False
         try:
+            if problem := refused_characters(text):  # in a name of the source, which no importer has read as a text
+                raise NotImported(problem)
             case = _read(text, path, self.folder.name)
             known = self._record.cases.get(name)
             same = path.is_file() and path.read_bytes() == text.encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -87,7 +87,7 @@ class _Html(HTMLParser):
         return "\n".join(lines).replace("\n\n\n", "\n\n").strip()
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        self._hidden += tag in self._HIDDEN
+        self._hidden = 0 if tag == "body" else self._hidden + (tag in self._HIDDEN)  # a head may end without a tag
         if tag in self._BLOCKS:
             self._pieces.append("\n")
 
@@ -116,9 +116,3 @@ def in_parts(text: str, tokens: int) -> list[str]:
         parts.append(text[start:end])
         start = end
     return [*parts, text[start:]]
-
-
-def names(files: Sequence[Path]) -> str:
-    """The names of files, for a sentence."""
-    shown = [one.name for one in files[:3]]
-    return ", ".join(shown) + (f" and {len(files) - 3} more" if len(files) > 3 else "")

@@ -111,7 +111,7 @@ def _tensors(data: Mapping[str, Any], key: str) -> Mapping[str, Mapping[str, Any
     for name, one in found.items():
         if not isinstance(one, Mapping) or "dtype" not in one:
             raise NotImported(f"'{name}' of '{key}' has no dtype")
-        if one["dtype"] not in ITEM_SIZE:
+        if not isinstance(one["dtype"], str) or one["dtype"] not in ITEM_SIZE:
             raise NotImported(f"'{name}' is {one['dtype']}, which kernels here do not take ({', '.join(ITEM_SIZE)})")
         shape = one.get("shape")
         if shape is not None and not (isinstance(shape, list) and all(isinstance(axis, str | int) for axis in shape)):
@@ -146,7 +146,8 @@ def _scalar(name: str, dtype: str, workloads: Sequence[Mapping[str, Any]]) -> fl
     kind = next((kind for start, kind in _SCALARS.items() if dtype.lstrip("ub").startswith(start)), "float")
     kind = "bool" if dtype == "bool" else kind
     for one in workloads:
-        given = (one.get("inputs") or {}).get(name)
+        inputs = one.get("inputs")
+        given = inputs.get(name) if isinstance(inputs, Mapping) else None
         value = given.get("value") if isinstance(given, Mapping) else None
         if isinstance(value, bool | int | float):
             return float(value) if kind == "float" else value
@@ -172,7 +173,7 @@ def _workloads(definition: Foreign) -> list[Mapping[str, Any]]:
         for line in lines[:200]:
             try:
                 one = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             one = one.get("workload", one) if isinstance(one, Mapping) else None
             if isinstance(one, Mapping):
@@ -182,7 +183,10 @@ def _workloads(definition: Foreign) -> list[Mapping[str, Any]]:
 
 def _elements(arguments: Sequence[Mapping[str, Any]], axes: Axes) -> int:
     small = dict.fromkeys(axes.dims.values(), 4)
-    shapes = [[int(parse(text).evaluate(small)) for text in one["shape"]] for one in arguments if "shape" in one]
+    try:
+        shapes = [[int(parse(text).evaluate(small)) for text in one["shape"]] for one in arguments if "shape" in one]
+    except ValueError as error:
+        raise NotImported(f"a shape has no value: {error}") from None
     return sum(map(prod, shapes))
 
 

@@ -109,7 +109,10 @@ def _constraints(data: Mapping[str, Any], variable: Sequence[str]) -> tuple[dict
     equal: dict[str, str] = {}
     rest: list[str] = []
     known = set(data["axes"])
-    for one in data.get("constraints") or ():
+    constraints = data.get("constraints") or []
+    if not isinstance(constraints, list):
+        raise NotImported(f"'constraints' is {constraints!r:.60}, not a list of conditions")
+    for one in constraints:
         text = str(one)
         try:
             tree = parse_expression(text)

@@ -52,7 +52,10 @@ def read_transcript(path: Path) -> Transcript:
     entries, unread = _entries(text)
     if suffix not in _JSON and not entries:
         return Transcript((("", text),))
-    turns = tuple(_without_repeats(turn for entry in entries for turn in _turns(entry)))
+    try:
+        turns = tuple(_without_repeats(turn for entry in entries for turn in _turns(entry)))
+    except RecursionError:
+        raise UsageError(f"{shown_path(path)} is nested too deeply: leave the entry out that is") from None
     if not turns:
         known = "Claude Code, Codex, OpenHands, SWE-agent, chats with 'role' and 'content'"
         why = f"none of its {unread} lines is JSON" if not entries else "no entry of it has a known form"
@@ -131,8 +134,10 @@ def _chat(entry: Mapping[str, Any]) -> Iterator[Turn]:
         return
     content = next((entry[key] for key in ("content", "parts", "text", "value") if entry.get(key)), None)
     yield from _blocks(content, "result" if role in ("tool", "function") else role)
-    for call in entry.get("tool_calls") or ():
-        function = call.get("function", call) if isinstance(call, Mapping) else {}
+    calls = entry.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        inner = call.get("function", call) if isinstance(call, Mapping) else call
+        function = inner if isinstance(inner, Mapping) else {"name": inner}
         yield f"call of {function.get('name')}", _shown(function.get("arguments", ""))
 
 

@@ -123,7 +123,10 @@ def _contains(data: Mapping[str, Any]) -> Iterator[Any]:
     elif expected is not None:
         raise NotImported(f"its 'expected' is {type(expected).__name__}, not an object with 'contains'")
     for key in ("verifiers", "assertions"):
-        for check in data.get(key) or ():
+        checks = data.get(key) or []
+        if not isinstance(checks, list):
+            raise NotImported(f"'{key}' is {type(checks).__name__}, not a list of checks")
+        for check in checks:
             kind = check.get("type") if isinstance(check, Mapping) else None
             if kind not in _CONTAINS:
                 raise NotImported(

@@ -230,9 +230,10 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
             source_name=language.source_name,
             tracer=tracer,
         )
-        violations, own = tuple(executor.violations()), tuple(executor.assertions())
+        own = tuple(executor.assertions())
         if case.gradients:
             own = (*own, _gradients(prepared, executor, request.seed, only is None))
+        violations = tuple(executor.violations())  # last: the calls for assertions are watched, too
         statistics = executor.launch_statistics
     assertions = [*_built(language, build, violations), *judgement.assertions, *own]
     return JudgeResult(

@@ -34,7 +34,8 @@ def {name}({parameters}):
         results = tuple(results) if isinstance(results, (tuple, list)) else (results,)
         results = [one for one in results if one.is_floating_point()]
         found = torch.autograd.grad(results, leaves, [{cotangents}], allow_unused=True)
-    return tuple(torch.zeros_like(leaf) if one is None else one for leaf, one in zip(leaves, found))
+    found = tuple(torch.zeros_like(leaf) if one is None else one for leaf, one in zip(leaves, found))
+    return found if len(found) > 1 else found[0]
 """
 
 
@@ -61,7 +62,7 @@ def gradient_case(case: Case, results: Sequence[TensorParameter]) -> tuple[Case,
     returned = ", ".join(f"Tensor grad_{one}" for one in leaves)
     dims = [dim.name for dim in case.dims]
     try:
-        operator = parse_operator(f"{name}({old}{new}) -> ({returned})", dims)
+        operator = parse_operator(f"{name}({old}{new}) -> {f'({returned})' if len(leaves) > 1 else returned}", dims)
     except ValueError as error:
         raise CaseError(f"'gradients': {error}", case.path) from None
     names = [one.name for one in case.op.arguments]

@@ -123,12 +123,12 @@ def _beside(skill_path: Path) -> Iterator[Shown]:
     folder = skill_path.parent
     own_cases = _cases(folder)
     for other in sorted(folder.parent.iterdir()):
-        file = next((path for name in FILE_NAMES if (path := other / name).is_file()), None)
-        if file is None or other.resolve() == folder.resolve() or own_cases & _cases(other):
-            continue
         try:
+            file = next((path for name in FILE_NAMES if (path := other / name).is_file()), None)
+            if file is None or other.resolve() == folder.resolve() or own_cases & _cases(other):
+                continue
             yield shown(file)
-        except SkillError:  # of which the run of that skill tells
+        except (SkillError, OSError):  # of which the run of that skill tells
             continue
 
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ class HubStudent(Student):
     def _remote(self, repository: str, revision: str) -> Manifest:
         """Downloads the build of a repository that fits. Raises what huggingface_hub raises."""
         from huggingface_hub import HfApi
-        from huggingface_hub.hf_api import RepoFolder
+        from huggingface_hub.hf_api import RepoFile, RepoFolder
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()  # they would run across the lines of the run
@@ -105,6 +106,8 @@ class HubStudent(Student):
         fitting, all_ = _fitting(_variants(), names)
         if not fitting:
             return Manifest(repository, revision, needs=_needs(repository, all_, self.name))
+        inside = api.list_repo_tree(repository, f"build/{fitting}", recursive=True, repo_type=_TYPE, revision=revision)
+        self._check_size(f"{repository}: build/{fitting}", [one.size for one in inside if isinstance(one, RepoFile)])
         snapshot = api.snapshot_download(
             repository,
             repo_type=_TYPE,
@@ -123,12 +126,22 @@ class HubStudent(Student):
             for path in folder.rglob("*")
             if path.is_file() and path.suffix != ".pyc" and "__pycache__" not in path.parts
         )
-        size = sum(path.stat().st_size for path in paths)
-        if len(paths) > MOST_FILES or size > MOST_BYTES:
-            limit = f"at most {MOST_FILES} files and {MOST_BYTES >> 20} MiB are loaded"
-            raise StudentError(f"student '{self.name}': {folder} has {len(paths)} files of {size >> 20} MiB; {limit}")
-        files = {path.relative_to(folder).as_posix(): file_store.store(path.read_bytes()) for path in paths}
-        return Manifest(manifest.repository, manifest.revision, manifest.variant, files)
+        try:
+            self._check_size(str(folder), [path.stat().st_size for path in paths])
+            files = {path.relative_to(folder).as_posix(): file_store.store(path.read_bytes()) for path in paths}
+            return Manifest.read(replace(manifest, files=files).text)
+        except OSError as error:
+            what = f"{error.filename} cannot be read: {error.strerror}"
+            raise StudentError(f"student '{self.name}': {what}; make it readable, or remove it") from error
+        except ValueError as error:
+            raise StudentError(f"student '{self.name}': {folder} cannot be loaded: {error}; rename it") from error
+
+    def _check_size(self, what: str, sizes: Sequence[int]) -> None:
+        """Raises StudentError for a build (``sizes`` of its files, bytes) that is too large to be loaded."""
+        if len(sizes) > MOST_FILES or sum(sizes) > MOST_BYTES:
+            limit = f"at most {MOST_FILES} files and {MOST_BYTES >> 20} MiB are loaded: name a smaller build"
+            found = f"{len(sizes)} files of {sum(sizes) >> 20} MiB"
+            raise StudentError(f"student '{self.name}': {what} has {found}; {limit}")
 
     @contextlib.contextmanager
     def _said(self, what: str) -> Iterator[None]:

@@ -55,6 +55,9 @@ Commands:
   compare   Compare two recorded runs.
   show      Show everything that is recorded of an item.
   report    Write the report of a recorded run.
+  export    Write a passing kernel as a project for Hugging Face's kernel-
+            builder.
+  build     Build a project of kernel-builder for the CPU.
   prune     Remove stored and recorded replies that no case uses.
 """
 RUN_HELP = """\

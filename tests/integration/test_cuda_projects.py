@@ -145,7 +145,7 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
     assert found.verdict.kind is VerdictKind.PASSED, found
     assert [one.name for one in found.verdict.assertions] == [
         "contract", "compiles", "abi", "loads", "runs", "correct[float32]", "correct[float64]", "memory", "deterministic",
-        "inputs", "opcheck", "strides", "empty", "rejects", "guard",
+        "inputs", "package", "opcheck", "strides", "empty", "rejects", "guard",
     ]  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
     names = [one.name for one in found.verdict.assertions]
     assert names == [
         "contract", "compiles", "abi", "loads", "runs", "correct[float32]", "correct[float64]", "memory", "deterministic", "inputs",
-        "opcheck", "strides", "empty", "rejects",
+        "package", "opcheck", "strides", "empty", "rejects",
     ]  # fmt: skip
 
 

@@ -107,3 +107,8 @@ def test_what_makes_no_plan_is_a_usage_error(skill: Path, words: list[str], mess
 def test_a_folder_without_a_skill_is_named(tmp_path: Path) -> None:
     result = plan(tmp_path / "elsewhere")
     assert result.exit_code == 2 and "elsewhere" in result.output
+
+
+def test_a_student_that_is_named_twice_is_one(skill: Path) -> None:
+    once, twice = (plan(skill, *["--student=free"] * times, "--trials=2") for times in (1, 2))
+    assert once.output == twice.output

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from pathlib import Path
 
 import pytest
 import torch
 
+from pytest_upskill.export.bindings import template
 from pytest_upskill.export.examples import examples_file, fitted
 from pytest_upskill.oracle.prepare import Expected
 from tests.unit.export_cases import case, case_of_skill, operation
@@ -77,3 +80,15 @@ def test_values_of_every_kind_can_be_drawn() -> None:
     plain = json.loads(examples_file(operation(of).interface))
     kinds = {how.get("kind", "value") for one in plain["examples"] for how in one["arguments"].values()}
     assert kinds == {*names, "permutation", "range", "choices", "value"}
+
+
+@pytest.mark.parametrize(("got", "passes"), [(math.inf, True), (1.0, False), (-math.inf, False), (math.nan, False)])
+def test_where_infinity_is_expected_nothing_else_passes(tmp_path: Path, got: float, passes: bool) -> None:
+    facts = {"backend": "cpu", "operator": "f", "strict": True, "allocated": [], "examples": [], "needs_gpu": False}
+    facts |= {"dtypes": {"out": None}, "tolerances": {"out": {"float32": [1e-6, 1e-6]}}}
+    (tmp_path / "x_examples.json").write_text(json.dumps(facts), encoding="utf-8")
+    scope = {"__name__": "check", "__file__": str(tmp_path / "check.py")}
+    exec(template("check.py").substitute(package="x", name="x"), scope)
+    wanted = {"out": torch.tensor([2.0, math.inf], dtype=torch.float64)}
+    said = scope["problem"]({"dtype": "float32"}, wanted, {"out": torch.tensor([2.0, got])})  # type: ignore[operator]
+    assert (said == "") == passes

@@ -101,3 +101,22 @@ def test_an_export_that_fails_in_the_middle_leaves_the_earlier_one(
         write_project(folder, {**FILES, "build.toml": "new"})
     assert contents(folder) == before
     assert names(tmp_path) == ["project"]
+
+
+def test_an_interrupt_between_two_renames_leaves_the_earlier_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "project"
+    write_project(folder, FILES)
+    before, rename = contents(folder), Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if target == folder and not path.name.endswith("-old"):
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_project(folder, {"build.toml": "other"})
+    assert contents(folder) == before
+    assert names(tmp_path) == ["project"]

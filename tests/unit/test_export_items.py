@@ -109,10 +109,19 @@ def test_two_cases_of_one_name_are_named(tmp_path: Path, monkeypatch: pytest.Mon
     outcomes = [replace(passed(of), id=f"{name}/SKILL.md::twice[golden]") for name, of in (("a", first), ("b", second))]
     found = list(export_run(outcomes, INFO, tmp_path, tmp_path / "out"))
     assert isinstance(found[0], Exported)
-    assert found[1] == (
-        "b/SKILL.md::twice[golden] has a case of the same name as a/SKILL.md::twice[golden]; "
-        "export it to another folder"
-    )
+    said = "b/SKILL.md::twice[golden] cannot be exported: its project has the name 'twice', as that of a/SKILL.md::"
+    assert str(found[1]).startswith(said)
+
+
+def test_a_reply_that_chooses_the_name_of_another_does_not_replace_its_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (replace(case(name=name), path=tmp_path / f"{name}.md") for name in ("a_b", "a-b"))
+    monkeypatch.setattr(items, "case_of", lambda outcome, root: first if outcome.case == "a_b" else second)
+    found = list(export_run([passed(first), passed(second)], INFO, tmp_path, tmp_path / "out"))
+    assert isinstance(found[0], Exported)
+    assert "its project has the name 'a-b', as that of " in str(found[1])
+    assert "`a_b`" in (tmp_path / "out" / "a-b" / "CARD.md").read_text(encoding="utf-8")
 
 
 def test_the_lines_after_a_run_say_what_was_written_and_what_was_not(

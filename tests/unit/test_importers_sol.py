@@ -294,3 +294,27 @@ def test_casts_to_floating_dtypes_are_exact_in_float64_only_and_others_stay() ->
     assert float(y) == float((single + 2 + single.half().bfloat16().double()).float())
     plain = "def run(x):\n    return x  # as it is\n"
     assert with_exact_casts(plain) == plain
+
+
+ILL = [
+    ({"inputs": {"x": {"shape": ["n", "m"], "dtype": ["float32"]}}}, "is ['float32']"),
+    ({"constraints": 5}, "'constraints' is 5"),
+    (
+        {"axes": {"n": VAR, "m": {"type": "expr", "expression": "n // (n - n)"}}},
+        "a shape has no value: 'n // (n - n)' divides by zero",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changed", "why"), ILL)
+def test_entries_of_another_form_are_a_reason_and_no_crash(changed: dict[str, Any], why: str) -> None:
+    assert why in reason_for(definition(**changed))
+
+
+@pytest.mark.parametrize("workload", ['{"axes": {"n": 3}, "inputs": [1]}', "[" * 100_000], ids=["list", "deep"])
+def test_workloads_that_cannot_be_read_give_no_values(workload: str) -> None:
+    inputs = {"x": tensor("n", "m"), "k": {"shape": None, "dtype": "int32"}}
+    put(definition("return x * k", inputs=inputs), folder="ill")
+    Path("ill/workload.jsonl").write_text(workload + "\n", encoding="utf-8")
+    (reason,) = imported("ill")["not_imported"].values()
+    assert reason == "the values of the number 'k' are not known: no workload gives one"

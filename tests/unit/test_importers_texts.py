@@ -322,3 +322,32 @@ def test_any_text_gives_a_name_that_a_case_can_have(wanted: str, name: str) -> N
 def test_a_task_can_neither_open_a_section_nor_leave_a_block_open() -> None:
     assert prose("# A\n## Reference\n~~~python\n## x\n~~~\n## B") == "### A\n### Reference\n~~~python\n## x\n~~~\n### B"
     assert prose("```cuda\n## x") == "```cuda\n## x\n```"
+
+
+@pytest.mark.parametrize(
+    "text", ["> ```\n## Solution\nx", "``` a`b\n## Solution\nx", "  ~~~\n```\n  ~~~\n## Solution\nx"]
+)
+def test_a_heading_outside_of_a_block_begins_no_section(text: str) -> None:
+    asked = good(text, "x")
+    assert not upskill([asked])["not_imported"]
+    (path,) = (SKILL / "evals").glob("*.md")
+    found = case(path.stem)
+    assert found.task.endswith("### Solution\nx") and found.solution is None
+
+
+def test_a_block_in_a_list_is_closed_where_the_case_is_read() -> None:
+    assert prose("- ```\n## x\n  ```") == "- ```\n## x\n  ```"
+
+
+@pytest.mark.parametrize("checks", [5, True, "contains", {"type": "contains"}])
+def test_checks_that_are_no_list_are_a_reason_and_no_crash(checks: object) -> None:
+    found = upskill([{"input": "Ask", "verifiers": checks}, good()])
+    assert "'verifiers' is " in found["not_imported"]["test 1"]
+    assert found["new"] == ["name_a_barrier"]
+
+
+def test_half_a_letter_in_an_id_is_a_reason_and_no_crash() -> None:
+    ill = {"id": "a\ud800", "prompt": "First", "expectations": ["It is short."]}
+    found = evals([ill, {"id": 2, "prompt": "Second", "expectations": ["It is short."]}])
+    assert "U+D800" in found["not_imported"]["eval a\ud800"]
+    assert found["new"] == ["second"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pytest_upskill.commands.generate.main import main
 from pytest_upskill.errors import UsageError
 from pytest_upskill.generator import proving
 from pytest_upskill.generator.questions import quotation
+from pytest_upskill.importers import transcripts
 from pytest_upskill.importers.materials import documents, in_parts
 from pytest_upskill.importers.transcripts import read_transcript
 from pytest_upskill.skills.skill import tokens_of
@@ -297,7 +299,30 @@ def test_documents_of_a_folder_are_read_in_order_and_pages_without_their_scripts
     assert done.exit_code == 3
     prompt = Path("talk/plan.prompt.md").read_text(encoding="utf-8")
     assert "> [document b.md]\n> second" in prompt
-    assert "the text of documents (a.html, b.md)" in prompt
+    assert "the text of documents (docs: 2 files)" in prompt
+    assert all(line.startswith("> ") for line in prompt.split("\n") if "a.html" in line)
+
+
+def test_a_page_whose_head_has_no_end_tag_is_read() -> None:
+    Path("a.html").write_text("<html><head><title>t</title><body><p>first</p><script>x</script>", encoding="utf-8")
+    assert documents(Path("a.html"))[0] == "[document a.html]\nfirst"
+
+
+@pytest.mark.parametrize("calls", [3, [{"function": "search"}], ["search"], [None]])
+def test_calls_of_another_form_do_not_end_the_reading(calls: object) -> None:
+    Path("a.jsonl").write_text(lines({"role": "assistant", "content": "found", "tool_calls": calls}), encoding="utf-8")
+    text = str(read_transcript(Path("a.jsonl")))
+    assert text.startswith("[assistant]\nfound")
+
+
+def test_a_transcript_that_is_nested_too_deeply_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    deep: list[Any] = ["x"]
+    for _ in range(sys.getrecursionlimit()):
+        deep = [{"type": "tool_result", "content": deep}]
+    Path("a.jsonl").write_text("[]", encoding="utf-8")
+    monkeypatch.setattr(transcripts, "_entries", lambda text: ([{"role": "user", "content": deep}], 0))
+    with pytest.raises(UsageError, match="nested too deeply"):
+        read_transcript(Path("a.jsonl"))
 
 
 def test_a_folder_without_documents_is_a_usage_error() -> None:

@@ -257,6 +257,9 @@ BUILD = FILES["build.toml"]
         ("[torch]\n", '[torch]\nminver = "99.0"\n', "build.toml:9: [torch] 'minver' is '99.0', and it is built for torch"),
         ("[torch]\n", '[torch]\ncxx-flags = ["-fplugin=x.so"]\n', "build.toml:9: [torch] 'cxx-flags' holds '-fplugin=x.so'"),
         ("[torch]\n", '[torch]\ncxx-flags = ["-O2 -include/etc/passwd"]\n', "'cxx-flags' holds"),
+        ("[torch]\n", '[torch]\ncxx-flags = ["-DFAST=no_sanitize_thread"]\n', "[torch] 'cxx-flags' holds '-DFAST=no_sanitize_thread'"),
+        ("[torch]\n", '[torch]\ncxx-flags = ["-Dsection_without_attribute=section"]\n', "'cxx-flags' holds"),
+        ("[torch]\n", '[torch]\ncxx-flags = ["-DUPSKILL_CPU_CUBLAS_V2_H"]\n', "'cxx-flags' holds"),
         ("[torch]\n", '[torch]\ncxx-flags = ["@/etc/passwd"]\n', "'cxx-flags' holds"),
         ("[torch]\n", "[torch-noarch]\n", "other frameworks are not judged"),
         ("edition = 5", 'edition = 5\npython-depends = ["einops"]', "'python-depends' names other packages"),
@@ -270,7 +273,7 @@ def test_build_toml_says_line_key_and_rule(old: str, new: str, wrong: str) -> No
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("[torch]\n", '[torch]\nminver = "2.9"\ncxx-flags = ["-O2", "-Wall", "-march=native", "-DX=1", "-std=c++20"]\npyext = ["py"]\n'),
+        ("[torch]\n", '[torch]\nminver = "2.9"\ncxx-flags = ["-O2", "-Wall", "-march=native", "-DX=1", "-DTYPE=float", "-UDEBUG", "-std=c++20"]\npyext = ["py"]\n'),
         ("[torch]\n", '[general.hub]\nrepo-id = "a/b"\n\n[general.cuda]\nminver = "12.4"\n\n[torch]\n'),
         ('include = ["torch-ext"]', 'include = [".", "torch-ext/"]'),
     ],

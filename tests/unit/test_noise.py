@@ -67,6 +67,21 @@ def test_skills_that_lie_beside_it_come_first_but_no_editions_and_broken_ones(tm
     assert [one.name for one in others(path, Noise(most()))].count("pdf-forms") == 1
 
 
+def test_a_folder_beside_it_that_may_not_be_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, closed = skill(tmp_path, "tiny"), skill(tmp_path, "closed").parent
+    skill(tmp_path, "other")
+    is_file = Path.is_file
+
+    def refused(one: Path) -> bool:
+        if one.parent == closed:
+            raise PermissionError(13, "Permission denied", str(one))
+        return is_file(one)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    names = [one.name for one in others(path, Noise(most()))]
+    assert "other" in names and "closed" not in names
+
+
 def test_the_skill_is_not_always_at_the_same_place(tmp_path: Path) -> None:
     places = set()
     for name in ("one", "two", "three", "four", "five", "six"):

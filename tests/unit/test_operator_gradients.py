@@ -58,6 +58,16 @@ def test_the_gradients_of_a_case_are_a_case() -> None:
     torch.testing.assert_close(found["grad_weight"], (out * x * 3.0).sum(1))
 
 
+def test_one_gradient_is_one_result() -> None:
+    made, facts = gradients_of(case_of(cases.text(HEAD.replace("[weight, x]", "[x]"))))
+    assert made.op is not None
+    assert made.op.text.endswith(" -> Tensor grad_x")
+    assert facts.shapes == {"grad_x": ("rows", "cols")}
+    arguments = {"x": torch.rand(2, 3), "weight": torch.rand(2), "factor": 3.0, "grad_out": torch.ones(2, 3)}
+    found = Reference(made).run(arguments, {"rows": 2, "cols": 3}, torch.float32, "")
+    torch.testing.assert_close(found["grad_x"], (arguments["weight"][:, None] * 3.0).expand(2, 3))  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

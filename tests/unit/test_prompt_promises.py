@@ -87,6 +87,10 @@ TOLD = {
     "atomics": Told({"atomics": "true"}, why_not="accepts more results"),
     "forbid": Told({"forbid": "[softmax]"}, why_not="forbids operators"),
     "vectorised": Told({"vectorised": "true"}, why_not="forbids loops"),
+    "gradients": Told(
+        {"gradients": "[x]"}, why_not="further results that are compared, for projects of kernel-builder"
+    ),
+    "hub": Told({"hub": "{op: silu}"}, why_not="which operator of a published kernel is judged"),
 }
 
 

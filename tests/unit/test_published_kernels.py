@@ -20,6 +20,7 @@ from pytest_upskill.judging.interface import JudgeRequest, JudgeResult
 from pytest_upskill.judging.judge import judge
 from pytest_upskill.languages.torch_extension.published import SOURCE, Manifest
 from pytest_upskill.records import Prompt, Question, Reply, VerdictKind
+from pytest_upskill.students import hub
 from pytest_upskill.students.base import StudentConfig
 from pytest_upskill.students.hub import HubStudent
 from pytest_upskill.students.registry import resolve
@@ -200,6 +201,37 @@ def test_a_kernel_is_downloaded_from_the_hub_and_named_by_its_commit(
 
 
 @pytest.mark.full  # huggingface_hub tries again for half a minute
+def test_a_build_that_is_too_large_is_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel(tmp_path / "served")
+    monkeypatch.setenv("KERNELS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(hub, "MOST_FILES", 1)
+    with serving("org/twice", tmp_path / "served") as (address, requests):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        with pytest.raises(StudentError, match=r"build/torch-cpu has 2 files of 0 MiB; at most 1 files"):
+            asked("org/twice@v1", tmp_path)
+        assert not [one for one in requests if "resolve" in one]
+
+
+def test_a_file_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    folder = kernel(tmp_path / "named")
+    (folder / "build" / NOARCH / "two words.py").write_text("")
+    with pytest.raises(
+        StudentError, match=r"cannot be loaded: it names the file 'two words.py' with the hash .*; rename it"
+    ):
+        asked("named", tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel(tmp_path / "closed")
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(StudentError, match=r"__init__.py cannot be read: Permission denied; make it readable"):
+        asked("closed", tmp_path)
+
+
 def test_a_hub_that_does_not_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(StudentError, match=r"the Hub has no usable kernel 'org/twice@v1': .*HF_ENDPOINT"):

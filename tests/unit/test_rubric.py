@@ -211,6 +211,12 @@ def test_the_worst_case_of_a_run_has_the_questions_to_the_judge(tmp_path: Path, 
     assert "judge" not in bench.pipeline.estimate([bench.task])
 
 
+def test_the_worst_case_counts_a_third_answer_and_second_readings(tmp_path: Path, ledgers: Any) -> None:
+    bench = Bench(tmp_path, ledgers(usd=0.0031), lambda question: reply(BOTH))
+    bench.run()  # the student's reply is stored, and no answer of the judge
+    assert "judge: 6 to ask" in bench.pipeline.estimate([bench.task])
+
+
 def test_a_judge_of_the_same_family_gets_a_note(tmp_path: Path, ledgers: Any) -> None:
     bench = Bench(tmp_path, ledgers(), lambda question: reply(BOTH))
     assert bench.run().notes == ()
@@ -226,7 +232,20 @@ def test_lines_of_an_answer_are_read_in_common_forms() -> None:
     text = "Here is my judgement.\n\n- **1**: **Yes** - it does\n2) NO: it does not\n> 3 - pass\nStatement 4: false."
     assert read_answer(text, 4) == [(True, "it does"), (False, "it does not"), (True, ""), (False, "")]
     assert read_answer("<think>1: no</think>1: yes", 1) == [(True, "")]
-    for text in ("1: not at all", "1: maybe", "yes", "one: yes", "1: yesterday"):
+    assert read_answer("1: no - no file\n2: yes, no file is missing", 2) == [
+        (False, "no file"),
+        (True, "no file is missing"),
+    ]
+    for text in (
+        "1: not at all",
+        "1: maybe",
+        "yes",
+        "one: yes",
+        "1: yesterday",
+        "1: yes/no - unclear",
+        "1: yes or no",
+        "1: True / False",
+    ):
         with pytest.raises(Unreadable):
             read_answer(text, 1)
 

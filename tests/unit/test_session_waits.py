@@ -23,7 +23,7 @@ class Waits:
         self.open: dict[str, str] = {}
         self.lines: list[str] = []
         configs = {name: SimpleNamespace(timeout=timeout) for name, timeout in (("pupil", 600.0), ("other", 60.0))}
-        run: Any = SimpleNamespace(open_questions=lambda: self.open, configs=configs)
+        run: Any = SimpleNamespace(open_questions=lambda: self.open, models=configs)
         teller: Any = SimpleNamespace(tell=lambda line, about: self.lines.append(f"{about} {line}"))
         self.side = progress.WaitSide(run, teller, clock=lambda: self.now)
 

@@ -16,14 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from pytest_upskill.build import elf
+from pytest_upskill import JudgeRequest, judge
+from pytest_upskill.build import elf, toolchain
 from pytest_upskill.languages.python.server import WORKER, Program, WorkerServer
-from pytest_upskill.languages.torch_extension import abi, build_toml, compiler, generated, policy
+from pytest_upskill.languages.torch_extension import abi, build_toml, compiler, cuda_compiler, generated, policy
 from pytest_upskill.languages.torch_extension import language as adapter
 from pytest_upskill.languages.torch_extension.executor import ExtensionExecutor, load_facts
-from pytest_upskill.records import Answer, Call, ScalarArgument, TensorArgument
+from pytest_upskill.records import Answer, Build, Call, ScalarArgument, TensorArgument
 from pytest_upskill.sandbox.confinement import strongest
 from pytest_upskill.sandbox.message_process import Limits
+from tests.unit import kernel_builder_cases as cases
 from tests.unit.kernel_builder_cases import FILES
 
 pytest.importorskip("kernels")
@@ -102,6 +104,22 @@ def test_functions_outside_the_limited_api_are_found(tmp_path: Path) -> None:
         said = abi.problem(library, elf.read(library))
         assert (wrong in said and "outside Python's limited API" in said) if wrong else said == ""
         assert abi.notes(library) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hides", [False, True])
+def test_macros_of_pytorch_do_not_hide_accesses(tmp_path: Path, hides: bool) -> None:
+    name = "a.cu"
+    attribute = 'NO_SANITIZE("thread")' if hides else ""
+    source = f"#include <fbgemm/FbgemmBuild.h>\n{attribute} void f() {{}}\n"
+    found = compiler.headers()
+    text = cuda_compiler._preamble(name, {name: source}, found) + source
+    (tmp_path / "a.cpp").write_text(text)
+    line = [str(toolchain.find_compiler().program), "-fsyntax-only", *(f"-isystem{one}" for one in found.folders)]
+    done = subprocess.run([*line, str(tmp_path / "a.cpp")], check=False, capture_output=True, text=True)
+    assert "#include <fbgemm/FbgemmBuild.h>" in text.partition("poison")[0]
+    assert (done.returncode != 0) == hides
+    assert ("NO_SANITIZE" in done.stderr) == hides
 
 
 # --------------------------------------------------------------------------------------------------- builds in a worker
@@ -280,6 +298,115 @@ def test_operators_of_torch_that_compute_are_seen(server: WorkerServer, tmp_path
     answer, _, violations = judged(server, plan(tmp_path, "out.copy_(x * w[:, None] * factor)"))
     assert bytes(answer.outputs["out"]) == RIGHT
     assert violations == ["it calls the operator 'aten::mul' of torch, which computes"]
+
+
+RESULT = "out.copy_(x * w[:, None] * factor)"
+DIRECT = """\
+torch.empty(0)
+    keys, mul = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU), torch.ops.aten.mul.Tensor.redispatch
+    out.copy_(mul(keys, mul(keys, x, w[:, None]), torch.full_like(x, factor)))"""
+IN_A_MODE = """\
+from torch.utils._python_dispatch import TorchDispatchMode
+    class Mode(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, given=(), named=None):
+            return x * w[:, None] * factor
+    with Mode():
+        made = x.clone()
+    out.copy_(made)"""
+IN_A_RECORD = f"""\
+with torch._C._profiler._RecordFunctionFast("aten::empty"):
+        {RESULT}"""
+RESTARTED = f"""\
+torch.autograd._disable_profiler_legacy()
+    {RESULT}
+    kind, plain = torch.autograd.ProfilerState.CPU, torch._C._profiler._ExperimentalConfig()
+    torch.autograd._enable_profiler_legacy(torch.autograd.ProfilerConfig(kind, False, False, False, False, False, plain))"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (DIRECT, "it calls the operator 'aten::mul' of torch"),
+        (IN_A_MODE, "it calls the operator 'aten::mul' of torch"),
+        (IN_A_RECORD, "it calls the operator 'aten::mul' of torch"),
+        (RESTARTED, "it ends the record of its operators"),
+    ],
+    ids=["direct", "mode", "record", "restarted"],
+)
+def test_operators_that_are_hidden_in_others_are_seen(
+    server: WorkerServer, tmp_path: Path, body: str, says: str
+) -> None:
+    with ExtensionExecutor(plan(tmp_path, body), server, LIMITS, filtered=strongest().filtered) as executor:
+        answer = executor.call(CALL)
+        assert (answer.findings, bytes(answer.outputs["out"])) == ((), RIGHT)
+        assert any(one.startswith(says) for one in executor.violations())
+
+
+@pytest.mark.slow
+def test_the_record_of_operators_cannot_be_switched_off(server: WorkerServer, tmp_path: Path) -> None:
+    body = f"torch.autograd._enable_record_function(False)\n    {RESULT}"
+    with ExtensionExecutor(plan(tmp_path, body), server, LIMITS, filtered=strongest().filtered) as executor:
+        assert "cannot be switched off" in executor.call(CALL).findings[0].message
+
+
+GRADIENT = """\
+import torch
+
+from ._ops import ops
+
+
+class Scale(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, factor):
+        ctx.save_for_backward(weight)
+        ctx.factor = factor
+        return ops.scale_rows(x, weight, factor)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (weight,) = ctx.saved_tensors
+        return grad * weight[:, None] * ctx.factor, None, None
+
+
+def scale_rows(x, weight, factor):
+    return Scale.apply(x, weight, factor)
+"""
+
+
+@pytest.mark.slow
+def test_operators_that_compute_gradients_fail_the_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = plan(tmp_path, module=GRADIENT)
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps({**whole, "entry": {**whole["entry"], "gradients": ["x"]}}))
+    monkeypatch.setattr(adapter.TorchExtensionLanguage, "build", lambda *ignored, **also: Build(path))
+    text = cases.text().replace("dtypes: [float32, float64]", "dtypes: [float32]\ngradients: [x]")
+    found = judge(JudgeRequest(text, "scale_rows", FILES, "kernel-builder", "cpp", seed=3, examples=2)).verdict
+    failed = {one.name: one.message for one in found.assertions if not one.passed}
+    assert list(failed) == ["contract"], found
+    assert "'aten::mul'" in failed["contract"]
+
+
+BY_NAME = MODULE.replace("(x, weight, factor):", "(x, *, factor, weight):")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        (BY_NAME, ""),
+        (MODULE.replace("weight, factor)\n", "weight, 2 * factor)\n"), "'out' has other values; return what ops.scale_rows"),
+        (MODULE.replace("return ops", "ops"), "called with the operator's arguments, returned None"),
+        (MODULE.replace("ops.scale", "ops.scaled"), "called with the operator's arguments, raised AttributeError"),
+    ],
+)  # fmt: skip
+def test_the_function_of_the_package_gives_what_the_operator_gives(
+    server: WorkerServer, tmp_path: Path, module: str, says: str
+) -> None:
+    _, failed, violations = judged(server, plan(tmp_path, module=module))
+    assert list(failed) == (["package"] if says else [])
+    assert says in failed.get("package", "")
+    assert violations == []
 
 
 LISTED = "import os\nfound = os.listdir(os.environ['UPSKILL_SCRATCH'] + '/work')\n"

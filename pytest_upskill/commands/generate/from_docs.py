@@ -9,8 +9,8 @@ import click
 from pytest_upskill.commands.generate.asking import STATUSES, AskOptions
 from pytest_upskill.commands.generate.from_material import Wanted, from_material, write_from
 from pytest_upskill.commands.generate.importing import PATH, check_exists
-from pytest_upskill.importers.materials import documents, names
-from pytest_upskill.reporting.text_style import printable
+from pytest_upskill.importers.materials import documents
+from pytest_upskill.reporting.text_style import plural, printable
 
 
 @click.command("from-docs", epilog=STATUSES)
@@ -25,6 +25,7 @@ def command(path: Path, wanted: Wanted, options: AskOptions) -> None:
     """
     check_exists(path)
     text, files = documents(path)
-    shown = printable(names(files))
+    # Not their names: those of a folder's files are text that others wrote, and these words are no quotation.
+    shown = printable(path.absolute().name) + (f": {plural(len(files), 'file')}" if path.is_dir() else "")
     task = f"GPU kernels for what the documents teach: {shown}"
     write_from("from-docs", text, f"the text of documents ({shown})", task, wanted, options)

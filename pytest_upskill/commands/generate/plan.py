@@ -98,7 +98,7 @@ def command(
     subjects = [subject_of(skill, name, Progress()) for name in dict.fromkeys(students) or (_NOBODY,)]
     assumed, each = Assumed(baseline, lift, spread), _each_case(subjects) if students else None
     _check_budget(subjects, each, budget)
-    level, present = LEVEL / max(len(students), 1), len(subjects[0].cases)
+    level, present = LEVEL / len(subjects), len(subjects[0].cases)
     designs = list(_designs(assumed, present, (trials,) if trials else _TRIALS, wanted, level, each, budget))
     style = terminal_style()
     for line in _lines(subjects[0], assumed, designs, wanted, level, budget, style):

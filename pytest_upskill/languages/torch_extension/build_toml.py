@@ -40,6 +40,9 @@ _CXX_FLAG = re.compile(
 )
 _REFUSED_FLAG = re.compile(r"-(?:fplugin|fdump|fprofile|fsanitize|fpreprocessed|fuse-ld|flto|fcompare|ftest|fmacro)")
 
+_REFUSED_MACRO = re.compile(r"-[DU].*(?:sanitiz|section|weakref|symver|ifunc|fentry|asm|upskill)", re.IGNORECASE)
+"""Macros for words that sources must not have: those of the command line are defined before the words are poisoned."""
+
 Table = Mapping[str, Any]
 
 
@@ -285,7 +288,7 @@ class _Reader:
         if key != "cxx-flags":
             return tuple(flags)
         for flag in flags:
-            if not _CXX_FLAG.match(flag) or _REFUSED_FLAG.match(flag):
+            if not _CXX_FLAG.match(flag) or _REFUSED_FLAG.match(flag) or _REFUSED_MACRO.match(flag):
                 rule = "options of optimisation, warnings, macros and code generation are allowed"
                 raise self.fail(table, key, f"'{key}' holds {flag!r}; {rule}: leave it out")
         return tuple(flags)

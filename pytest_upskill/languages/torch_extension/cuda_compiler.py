@@ -46,6 +46,8 @@ _HEADER = "torch_cuda.h"
 _SOURCES = NATIVE / "torch" / "src"
 _INCLUDE = NATIVE / "torch" / "include"
 _OURS = re.compile(r"upskill", re.IGNORECASE)
+_NO_MACROS = "".join(f"#undef {name}\n" for name in ("NO_SANITIZE", "PTHREADPOOL_NO_SANITIZE_FUNCTION"))
+"""Macros of PyTorch's headers for attributes that hide accesses: what is poisoned after them could be used in them."""
 _EXPORTS = "{ global: PyInit_*; local: *; };\n"
 NEEDS = "needs a GPU: "
 """The beginning of a message about what the cpu device lacks."""
@@ -223,7 +225,7 @@ def _preamble(path: str, sources: Mapping[str, str], found: Headers) -> str:
         for name in named
         if PurePosixPath(name).name not in own and any((folder / name).is_file() for folder in folders)
     ]
-    return "".join(lines) + flags.NO_SILENCERS + flags.NO_ASSEMBLY
+    return "".join(lines) + _NO_MACROS + flags.NO_SILENCERS + flags.NO_ASSEMBLY
 
 
 def _script(

@@ -59,6 +59,11 @@ class CudaExtensionExecutor(ExtensionExecutor):
         self._statistics = self._statistics.with_call(call, answer)
         return answer
 
+    def gradient(self, call: Call) -> Answer:
+        answer = super().gradient(call)
+        self._statistics = self._statistics.with_call(call, answer)
+        return answer
+
     def violations(self) -> Sequence[str]:
         return [*super().violations(), *without_launches(self._statistics)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +20,8 @@ from pytest_upskill.sandbox.message_process import Limits
 from pytest_upskill.sandbox.shared_memory import POISON_OF_REPEATS
 
 _FOLDER = re.compile(r"[0-9a-f]{32}\Z")
-_MOST_ELEMENTS = 1 << 14
-"""Elements of the call that is repeated with other arguments."""
+_ENOUGH = 1 << 14
+"""The first call with fewer elements is repeated with other arguments, else the smallest."""
 _WITH_ERRORS = ("exception", "result")
 """Kinds of findings after which the process goes on."""
 
@@ -38,6 +39,7 @@ class ExtensionExecutor(PythonExecutor):
         super().__init__(kernel, server, limits, filtered=filtered)
         self._folder = ""
         self._sample: Call | None = None
+        self._elements: float = math.inf
         self._result: Mapping[str, bytes] = {}
 
     def load(self) -> dict[str, Any]:
@@ -73,12 +75,11 @@ class ExtensionExecutor(PythonExecutor):
     def call(self, call: Call) -> Answer:
         answer = super().call(call)
         tensors = [one for one in call.arguments if isinstance(one, TensorArgument)]
-        few = (
-            min((one.elements for one in tensors), default=0) > 0
-            and sum(one.elements for one in tensors) < _MOST_ELEMENTS
-        )
-        if self._sample is None and answer.ran and few:
-            self._sample, self._result = call, {name: bytes(data) for name, data in answer.outputs.items()}
+        elements = sum(one.elements for one in tensors)
+        usable = answer.ran and min((one.elements for one in tensors), default=0) > 0
+        if usable and self._elements >= _ENOUGH and elements < self._elements:
+            self._sample, self._elements = call, elements
+            self._result = {name: bytes(data) for name, data in answer.outputs.items()}
         return answer
 
     def gradient(self, call: Call) -> Answer:
@@ -87,12 +88,13 @@ class ExtensionExecutor(PythonExecutor):
         return self._call(call, POISON_OF_REPEATS, mode="gradients", leaves=leaves, count=count)[0]
 
     def assertions(self) -> Sequence[Assertion]:
-        """``opcheck``, ``strides``, ``empty``, ``rejects``; none if no call ended in order."""
+        """``package``, ``opcheck``, ``strides``, ``empty``, ``rejects``; none if no call ended in order."""
         if (call := self._sample) is None:
             return ()
         return [
             Assertion(name, not problem, problem)
             for name, problem in (
+                ("package", self._packaged(call)),
                 ("opcheck", self._opcheck(call)),
                 ("strides", self._strided(call)),
                 ("empty", self._tried(call, "empty", "tensors without elements")),
@@ -113,15 +115,31 @@ class ExtensionExecutor(PythonExecutor):
                 return found.message.removeprefix("the function ")
         return ""
 
+    def _packaged(self, call: Call) -> str:
+        """Why the package's function is none that users of the kernel can call instead of the operator."""
+        answer, found = self._other(call, "package")
+        name = self._entry["name"]
+        if found is not None:
+            what = found.message.removeprefix("the function ")
+            return f"the package's function '{name}', called with the operator's arguments, {what}"
+        if wrong := self._differing(answer):
+            advice = f"return what ops.{name} returns for the same arguments"
+            return f"with the package's function '{name}', '{wrong}' has other values; {advice}"
+        return ""
+
     def _strided(self, call: Call) -> str:
         answer, found = self._other(call, "strided")
         if found is not None:
             return "" if found.kind == "exception" else f"with tensors that are not contiguous: {found.message}"
-        wrong = [name for name, data in self._result.items() if bytes(answer.outputs.get(name, b"")) != data]
-        if wrong and not self._entry["atomics"]:
+        if wrong := self._differing(answer):
             advice = "read the strides, call contiguous(), or refuse it with TORCH_CHECK"
-            return f"with tensors that are not contiguous, '{wrong[0]}' has other values; {advice}"
+            return f"with tensors that are not contiguous, '{wrong}' has other values; {advice}"
         return ""
+
+    def _differing(self, answer: Answer) -> str:
+        """The first result that is not that of the example; empty if atomics may change the last bits."""
+        wrong = (name for name, data in self._result.items() if bytes(answer.outputs.get(name, b"")) != data)
+        return "" if self._entry["atomics"] else next(wrong, "")
 
     def _tried(self, call: Call, mode: str, what: str) -> str:
         """Why a call is none that ends in order, with a result or an error of Python."""

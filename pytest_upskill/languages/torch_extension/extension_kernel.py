@@ -5,6 +5,7 @@ python.
 """
 
 import base64
+import inspect
 import os
 import secrets
 import sys
@@ -38,6 +39,24 @@ def prepare() -> None:
     # The threads of gradients are for the devices that there are now: none.
     torch.ones(1, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
     torch.autograd.set_multithreading_enabled(False)
+    record_all_calls()
+
+
+def record_all_calls() -> None:
+    """Has calls recorded that skip the dispatcher's own record, and refuses to switch the record off."""
+    handle: Any = type(torch.ops.aten.empty.memory_format._handle)
+    redispatch, note = handle.redispatch_boxed, torch._C._profiler._RecordFunctionFast
+
+    def redispatch_boxed(self: Any, *arguments: Any, **named: Any) -> Any:
+        with note(self.schema().name):
+            return redispatch(self, *arguments, **named)
+
+    def refuse(enable: bool) -> None:
+        raise RuntimeError("the record of operators cannot be switched off: leave torch's profiler alone")
+
+    handle.redispatch_boxed = redispatch_boxed
+    for module in (torch.autograd, torch._C._autograd):
+        module._enable_record_function = refuse  # type: ignore[attr-defined]
 
 
 def hidden_folder() -> str:
@@ -184,14 +203,16 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
 
     def watched(self, operator: Any, given: "list[Any]") -> Any:
         """The result of a call; the operators of torch that it calls are noted unless they are allowed."""
+        mark = secrets.token_hex(8)
         worker_watch.record()
         self.watching = True
         try:
-            return self.entered(operator, given)
+            with torch._C._profiler._RecordFunctionFast(mark):
+                return self.entered(operator, given)
         finally:
             self.watching = False
-            events = worker_watch.recorded()
-            names = worker_watch.called(events or [])
+            # Also those inside others: a mode of torch can compute inside an operator that is allowed.
+            names = [name for kind, name in worker_watch.recorded() or [] if kind == "push"]
             for name in self.harness:
                 if name in names:
                     names.remove(name)  # once: a kernel that calls it, too, is seen
@@ -201,7 +222,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
                 bare = name.rpartition("::")[2].partition(".")[0].rstrip("_")
                 if not name.startswith(f"{self.extension}::") and bare not in self.allowed and "::" in name:
                     self.seen.setdefault(name, (f"calls the operator '{name}' of torch, which computes", None))
-            if events is None:
+            if mark not in names:
                 self.seen.setdefault("", ("ends the record of its operators; leave torch's profiler alone", None))
 
     def loaded(self, *, inspect: bool = False) -> Any:
@@ -244,6 +265,9 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             self.entered(operator, other)
         elif mode == "guard":
             return str(self.store(self.entered(operator, given), outputs, given))
+        elif mode == "package":
+            result = self.watched(self.package_call(), given)
+            return str(self.store(result, outputs, given)) if outputs else ""
         elif mode.startswith("dtype "):
             number = int(mode.split()[1])
             other = [changed(one) if place == number else one for place, one in enumerate(given)]
@@ -259,6 +283,23 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
             with torch.no_grad():
                 return fake_problem(operator, given)
         return ""
+
+    def package_call(self) -> Any:
+        """The package's function, called with the operator's arguments: by name where it has keywords only."""
+        function: Any = getattr(self.module, self.name)
+        try:
+            parameters = inspect.signature(function).parameters
+        except ValueError:  # a function in C
+            return function
+        keywords = {name for name, one in parameters.items() if one.kind is inspect.Parameter.KEYWORD_ONLY}
+        names = [one.name for one in self.operator._schema.arguments]
+
+        def call(*given: Any) -> Any:
+            pairs = list(zip(names, given, strict=True))
+            named = {name: value for name, value in pairs if name in keywords}
+            return function(*(value for name, value in pairs if name not in keywords), **named)
+
+        return call
 
     def elsewhere(self, tensor: "torch.Tensor") -> "torch.Tensor":
         """The tensor on a device that the operator was not written for."""

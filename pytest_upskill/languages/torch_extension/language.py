@@ -155,9 +155,10 @@ def _folders() -> tuple[Path, ...]:
 
 @functools.cache
 def code_digest() -> str:
-    """A text that changes with the code of this package, which decides what a library may do."""
-    files = sorted(file for file in Path(__file__).parent.iterdir() if file.suffix == ".py")
-    return key_of(*(file.read_bytes() for file in files))
+    """A text that changes with the code that decides what a library may do."""
+    files = [*Path(__file__).parent.glob("*.py"), *WORKER.parent.glob("worker*.py")]
+    files += [Path(str(module.__file__)) for module in (elf, symbol_policy)]
+    return key_of(*(file.read_bytes() for file in sorted(files)))
 
 
 def _examined(library: Path) -> dict[str, Any]:

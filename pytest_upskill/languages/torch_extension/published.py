@@ -70,7 +70,8 @@ class Manifest:
             raise ValueError(f"it is no manifest of a published kernel: {error!r}") from None
         for path, digest in found.files.items():
             if not _PATH.match(path) or ".." in path.split("/") or not _DIGEST.match(digest):
-                raise ValueError(f"it names the file {path!a}, whose path or hash is none of a published kernel")
+                rule = "a path has letters, digits, '_.+-' and '/', and a hash is SHA-256"
+                raise ValueError(f"it names the file {path!a} with the hash {digest!a}; {rule}")
         if found.variant and not _VARIANT.match(found.variant):
             raise ValueError(f"it names the build {found.variant!a}")
         return found
