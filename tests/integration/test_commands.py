@@ -78,8 +78,8 @@ Options:
 
   The exit status is the program's, 66 if something was reported, 2 if nothing
   could be run. The program is not confined: run only programs that you trust.
-  Example: pytest-upskill run -I include -D N=1024 main.cu kernels.cu --
-  --size 3
+  Example: pytest-upskill run -I include -D N=1024 main.cu kernels.cu -- --size
+  3
 """
 
 
