@@ -116,5 +116,6 @@ def test_nothing_of_an_attack_is_left(tmp_path: Path) -> None:
         scratch = HostCompiler()._cache.folder.glob("v*/scratch/*")
         return {path.name for path in scratch if path.name.startswith(own)}
 
+    before = left()  # of builds that go on in other threads of this process
     attack("__attribute__((used)) char all[1ll << 34] = {1};")
-    assert left() == set()
+    assert left() <= before

@@ -100,7 +100,7 @@ def test_the_limits_that_the_page_names_are_those_of_the_code() -> None:
     low, high = ratio.interval
     assert f"relative to the baseline: {ratio.mean:.2f}\u00d7 [{low:.2f}, {high:.2f}] tokens" in PAGE
     assert f"is taken as at least {intervals._LEAST_SPREAD:.0%}," in PAGE
-    assert f"computed at the level of {LOOKING_LEVEL:.0%}, excludes the threshold" in PAGE
+    assert f"as soon as the {1 - LOOKING_LEVEL:.0%} sequence excludes the threshold" in PAGE
     sums, flips = significance._MOST_SUMS, significance._FLIPS
     assert f"more than {sums:,} different sums | {flips:,} random sign flips" in PAGE
 
