@@ -50,8 +50,8 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Teaching:
-    """What a teacher is told of a contract before it writes a skill and cases. ``readers`` are those of the skill; a
-    student is asked for a ``unit``, which is ``judged`` in some way.
+    """The description of a contract in a teacher's prompt. ``readers`` are the models that use the skill, ``unit`` is what
+    a student writes, and ``judged`` says how it is judged.
     """
 
     readers: str

@@ -22,7 +22,7 @@ def prompt_template(package: str, name: str) -> Template:
 
 
 def teaching(package: str, readers: str, unit: str, judged: str) -> Teaching:
-    """What a teacher is told, with ``teacher_example.md`` and ``teacher_rules.md`` of a contract's package."""
+    """The description of a contract for a teacher; ``teacher_example.md`` and ``teacher_rules.md`` are in ``package``."""
     example, rules = (prompt_template(package, name).template for name in ("teacher_example", "teacher_rules"))
     return Teaching(readers, unit, judged, example, rules)
 

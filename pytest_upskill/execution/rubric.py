@@ -107,7 +107,7 @@ class _Answers:
     replies: list[Reply] = field(default_factory=list)
 
     def verdict(self, place: int, agree: int) -> bool | None:
-        """What ``agree`` answers say of a statement; None if so many do not agree."""
+        """The result that at least ``agree`` answers give for a statement; None if fewer agree."""
         votes = [answer[place][0] for answer in self.given]
         return next((side for side in (False, True) if votes.count(side) >= agree), None)
 

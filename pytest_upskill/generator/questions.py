@@ -112,7 +112,7 @@ def _step(step: str, template: str, order: Order, **parts: object) -> Step:
 
 
 def teaching_of(contract: str) -> Teaching:
-    """What a teacher is told of a contract. Raises UsageError for one whose cases no teacher can write."""
+    """The description of a contract for a teacher. Raises UsageError if the contract has none."""
     own = contracts.names()
     teach = getattr(contracts.find(contract), "teaching", None)
     if teach is None:

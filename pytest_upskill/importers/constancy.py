@@ -11,7 +11,7 @@ from pytest_upskill.importers.problem_run import Problem, Unsuitable, Values, fo
 
 _SEEDS = (0, 1, 2)
 _ROUNDING = 8
-"""A result that varies by no more than so many rounding errors is constant."""
+"""A result that varies by at most this number of rounding errors is constant."""
 
 RANDOM = (
     "its result is random: with the same inputs and weights it differs (dropout, or random tensors that are no "

@@ -18,7 +18,7 @@ MOST_CASES = 1_000
 _POINTS = 2_048
 """Places at which the distribution of the cases' rates is evaluated."""
 _LISTED = 2_000
-"""So many compositions are listed one by one; of more, a sample is drawn."""
+"""Up to this number, compositions are listed one by one; above it, a sample is drawn."""
 _SAMPLE = 1_000
 _NUMBERS = 4_000_000
 """Numbers in memory at once; large suites, whose compositions differ less, take fewer compositions."""
