@@ -50,8 +50,8 @@ class Extraction:
 
 @dataclass(frozen=True, slots=True)
 class Teaching:
-    """The description of a contract in a teacher's prompt. ``readers`` are the models that use the skill, ``unit`` is what
-    a student writes, and ``judged`` says how it is judged.
+    """The description of a contract in a teacher's prompt. ``readers`` are the models that use the skill, ``unit`` is
+    what a student writes, and ``judged`` says how it is judged.
     """
 
     readers: str

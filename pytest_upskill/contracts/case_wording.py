@@ -22,7 +22,7 @@ def prompt_template(package: str, name: str) -> Template:
 
 
 def teaching(package: str, readers: str, unit: str, judged: str) -> Teaching:
-    """The description of a contract for a teacher; ``teacher_example.md`` and ``teacher_rules.md`` are in ``package``."""
+    """The description of a contract for a teacher; ``package`` has ``teacher_example.md`` and ``teacher_rules.md``."""
     example, rules = (prompt_template(package, name).template for name in ("teacher_example", "teacher_rules"))
     return Teaching(readers, unit, judged, example, rules)
 
