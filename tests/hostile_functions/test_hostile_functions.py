@@ -73,15 +73,22 @@ def first_failure(name: str, source: str, examples: int = 8) -> tuple[str, str]:
 
 
 def workers() -> int:
-    """Living forks of the function servers."""
-    found = 0
-    for process in Path("/proc").iterdir():
+    """Living forks of the function servers that this process started."""
+    parents: dict[int, int] = {}
+    found = []
+    for process in filter(lambda process: process.name.isdigit(), Path("/proc").iterdir()):
         try:
-            command = (process / "cmdline").read_bytes().decode().split("\0") if process.name.isdigit() else []
+            command = (process / "cmdline").read_bytes().decode().split("\0")
+            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
             continue
-        found += str(WORKER) in command and "bwrap" not in command[0]
-    return found
+        if str(WORKER) in command and "bwrap" not in command[0]:
+            found.append(int(process.name))
+
+    def ours(process: int) -> bool:
+        return process == os.getpid() or (process in parents and ours(parents[process]))
+
+    return sum(map(ours, found))
 
 
 @pytest.mark.parametrize("path", first_of_each(REPLIES, kind_of, lambda path: path.stem))
@@ -103,6 +110,7 @@ def test_a_reply_gets_the_verdict_that_its_file_names(path: Path, monkeypatch: p
 def test_no_worker_outlives_its_executor() -> None:
     first_failure("twice", "def twice(x):\n    return 2 * x\n")
     before = workers()
+    assert before > 0, "the server itself is counted"
     first_failure("twice", "def twice(x):\n    return 2 * x\n")
     assert workers() == before
 

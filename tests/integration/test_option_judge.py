@@ -64,7 +64,8 @@ def test_a_judge_decides_what_texts_cannot(bench: Workbench, workers: list[str])
     assert "rubric[It is polite.]" in text and "not true of the answer, by examiner: so" in " ".join(text.split())
     said = "examiner judged 2 rubrics in 4 answers, 72 tokens; two answers to a statement agree in 4 of 4 (kappa 1.00)"
     assert said in " ".join(text.split()) and "judge: examiner" in text
-    assert "--upskill-arms=skill --upskill-judge=examiner" in text  # in the command that repeats the item
+    replay = text[text.index("replay: ") :].partition("\n\n")[0]
+    assert "--upskill-arms=skill" in replay and "--upskill-judge=examiner" in replay
     report = json.loads((bench.root / "run.json").read_text(encoding="utf-8"))
     jsonschema.validate(report, json.loads(SCHEMA.read_text(encoding="utf-8")))
     assert report["judges"][0]["kappa"] == 1 and report["judges"][0]["asked"] == 4
