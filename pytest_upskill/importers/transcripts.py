@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_upskill.errors import UsageError, shown_path
+from pytest_upskill.importers.foreign import read_start
 
 MOST_BYTES = 64 << 20
 _TEXT = (".md", ".markdown", ".txt", ".log", ".rst")
@@ -66,9 +67,11 @@ def read_transcript(path: Path) -> Transcript:
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file. Raises UsageError."""
     try:
-        if (size := path.stat().st_size) > MOST_BYTES:
-            raise UsageError(f"{shown_path(path)} has {size >> 20} MiB; at most {MOST_BYTES >> 20} are read: split it")
-        return path.read_bytes()
+        if len(data := read_start(path, MOST_BYTES)) > MOST_BYTES:
+            raise UsageError(
+                f"{shown_path(path)} has more than {MOST_BYTES >> 20} MiB, the most that is read: split it"
+            )
+        return data
     except OSError as error:
         raise UsageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
 
