@@ -43,7 +43,8 @@ OPTIONS = (
     Option("student", "NAME", "the student to test: a built-in name, a name from [tool.upskill.students], or "
            "files:DIR (repeatable, or comma-separated)", values.names, repeatable=True),
     Option("arms", "ARMS", "the arms (variants of the prompt) to compare, comma-separated: skill, baseline, placebo, "
-           "previous:REVISION (default: skill,baseline); skill,skill compares the skill with itself (A/A run)", values.arms),
+           "previous:REVISION (default: skill,baseline); skill,skill compares the skill with itself (A/A run)",
+           values.arms),
     Option("trials", "N", "replies to request for each prompt (default: 1)", values.positive_int),
     Option("turns", "N", "maximum attempts at each kernel: after a failure, the student sees what is wrong and tries "
            "again (default: 1)", values.positive_int),
@@ -60,8 +61,8 @@ OPTIONS = (
     Option("seed", "N", "the seed of all examples (default: random; the header of a run shows it)", values.seed),
     Option("example", "EXAMPLE", "judge kernels on this example only, in the form that a failure prints: "
            "'rows=1 cols=33 dtype=float16 seed=7'", values.text),
-    Option("timeout", "SECONDS", "time limit of one kernel call (default: 10); on the cpu device, CUDA kernels get this "
-           "much processor time and three times as much wall-clock time", values.seconds),
+    Option("timeout", "SECONDS", "time limit of one kernel call (default: 10); on the cpu device, CUDA kernels get "
+           "this much processor time and three times as much wall-clock time", values.seconds),
     Option("item-timeout", "SECONDS", "time limit of all calls of one kernel together (default: 120)", values.seconds),
     Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (always the "
            "student), record (like auto; also writes cassettes), replay (cassettes only), kept (stored replies and "
@@ -99,8 +100,8 @@ OPTIONS = (
 
 SWITCHES = {
     "upskill": "collect skills; without a student, check their cases",
-    "upskill-serve": "if a llama.cpp student's server does not answer, start one: llama-server from the PATH, else the one "
-    "of the extra [llama]",
+    "upskill-serve": "if a llama.cpp student's server does not answer, start one: llama-server from the PATH, else "
+    "the one of the extra [llama]",
     "upskill-until-decided": "stop asking a student about a skill once its gates are decided",
     "upskill-sanitizer": "on the cuda device, run kernels under compute-sanitizer's memcheck (many times slower)",
 }
