@@ -51,7 +51,7 @@ OPTIONS = (
     Option("noise", "N", "add the names and descriptions of N other skills to each prompt except the baseline's; "
            "N:SEED selects other ones (default: 0)", values.noise),
     Option("judge", "NAME", "the model that judges the rubrics of text cases; from a comma-separated list, the first "
-           "one of another model family than the student's is used (default: none; rubrics are inconclusive)",
+           "one of a different model family than the student is used (default: none; rubrics are inconclusive)",
            values.names),
     Option("device", "DEVICE", "where kernels run: auto, cuda or cpu (default: auto)", values.device),
     Option("arch", "SM", "the GPU architecture to compile for, such as sm_90 (default: that of the GPU in use)",
