@@ -84,7 +84,9 @@ def read_json(path: Path) -> Any:
         return json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UsageError(f"{shown_path(path)} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise UsageError(f"{shown_path(path)} is nested too deeply to be read: name another file") from None
+    except ValueError as error:
         raise UsageError(f"{shown_path(path)} is not JSON: {error}; correct it, or name another file") from None
     except OSError as error:
         raise UsageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None

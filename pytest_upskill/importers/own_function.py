@@ -30,7 +30,7 @@ def given_shapes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The shapes that the user gives, by argument. Raises UsageError."""
     found: dict[str, dict[str, Any]] = {}
     for text in texts:
-        if not (match := _GIVEN.fullmatch(text.replace(" ", ""))):
+        if not (match := _GIVEN.fullmatch(re.sub(r"\s*([:=,])\s*", r"\1", text.strip()))):
             raise UsageError(f"--shape {text!r}: write the sizes of an argument, as in x=rows,cols or ids:int64=n")
         dtype = match["dtype"]
         if dtype is not None and dtype not in ITEM_SIZE:

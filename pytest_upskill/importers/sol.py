@@ -40,7 +40,9 @@ def definitions(path: Path) -> list[Foreign]:
                 f"{shown_path(path)} is no definition: that is an object with 'name', 'axes', 'inputs', 'outputs' and "
                 "'reference'"
             )
-        return [_foreign(path, one, path.name) for one in listed]
+        if not isinstance(found, list):
+            return [_foreign(path, found, path.name)]
+        return [_foreign(path, one, f"{path.name}, definition {number}") for number, one in enumerate(listed, 1)]
     found = []
     for file in sorted(path.rglob("*.json")):
         try:
@@ -78,6 +80,9 @@ def read(definition: Foreign, name: str, sandbox: Sandbox) -> str:
     exact = with_exact_casts(source)
     if not any(isinstance(one, ast.FunctionDef) and one.name == ENTRY for one in tree.body):
         raise NotImported(f"'reference' defines no function '{ENTRY}'")
+    maker, defined = data.get("custom_inputs_entrypoint"), [getattr(one, "name", None) for one in tree.body]
+    if maker and maker not in defined:
+        raise NotImported(f"'custom_inputs_entrypoint' is {maker!r}, and 'reference' defines no such function")
     inputs, _ = (_tensors(data, key) for key in ("inputs", "outputs"))
     workloads = _workloads(definition)
     for factor in _FACTORS:

@@ -207,6 +207,7 @@ def test_what_is_no_function_for_a_case_is_a_usage_error(source: str, spec: str,
         ("x=2*n", "the size is 2*n;"),
         ("x=4-4", "the size is 4-4;"),
         ("x=n,,m", "a size is empty;"),
+        ("x=n n", "'n n' cannot be read"),
         ("x=n --shape x=m", "has a shape already; give it once"),
     ],
 )

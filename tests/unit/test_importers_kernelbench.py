@@ -160,6 +160,7 @@ def test_cases_are_written_in_the_order_of_their_numbers_and_the_rest_is_listed(
     (folder / "10_Scan.py").write_text(GOOD["tuple_shape"][0], encoding="utf-8")
     (folder / "2_Matmul_.py").write_text(GOOD["matmul"][0], encoding="utf-8")
     (folder / "3_Zero.py").write_text(BAD["zero"][0], encoding="utf-8")
+    (folder / "4_Wide.py").write_text(GOOD["square"][0], encoding="utf-16")
     (folder / "utils.py").write_text("print('no problem')\n", encoding="utf-8")
     done = run("--no-prove")
     assert done.exit_code == 0, done.output
@@ -168,6 +169,7 @@ def test_cases_are_written_in_the_order_of_their_numbers_and_the_rest_is_listed(
         "  matmul",
         "  scan",
         f"not imported: level1/3_Zero.py: {_CONSTANT}",
+        "not imported: level1/4_Wide.py: it is not UTF-8 (byte 0)",
     ]
     case = load_case(SKILL / "evals/matmul.md", "kernelbench")
     assert not case.trusted  # until it is accepted
