@@ -71,7 +71,7 @@ class BudgetStopped(UpskillError):
 
 
 class InfrastructureError(UpskillError):
-    """A machine, a tool or a server failed, which is no statement about the student."""
+    """A machine, a tool or a server failed, which says nothing about the student."""
 
 
 class StudentError(InfrastructureError):

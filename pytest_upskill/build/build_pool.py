@@ -46,7 +46,7 @@ class Job(Generic[T]):
         except Exception as error:
             self._result.set_exception(error)
         except BaseException:
-            self._free.release()  # an interrupt is no result
+            self._free.release()  # an interrupt is not a result
             raise
 
 

@@ -134,7 +134,7 @@ def _without_kernel(case: Case, extraction: Extraction, further: Sequence[Assert
 
 
 def cut_off(task: Task, reply: Reply) -> Outcome | None:
-    """The outcome of a reply that failed because it was cut off, which is no fault of the student; else None."""
+    """The outcome of a reply that failed because it was cut off, which is not the student's fault; else None."""
     if reply.finish != "length":
         return None
     problem = f"the reply was cut off after {reply.tokens.output} tokens, before it was complete"

@@ -85,7 +85,7 @@ def _files(project: Path) -> Iterator[File]:
     """The sources in a folder. Raises UsageError, and InfrastructureError for what cannot be read."""
     if not (project / build_toml.NAME).is_file():
         rule = f"a project of kernel-builder has a file {build_toml.NAME}"
-        raise UsageError(f"{shown_path(project)} is no project: {rule}; pytest-upskill export writes one")
+        raise UsageError(f"{shown_path(project)} is not a project: {rule}; pytest-upskill export writes one")
     for path in sorted(project.rglob("*")):
         name = path.relative_to(project).as_posix()
         if name.partition("/")[0] in _SKIPPED or path_problem(name) or not path.is_file():

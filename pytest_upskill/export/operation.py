@@ -187,7 +187,7 @@ class Operation:
 
     @cached_property
     def given(self) -> tuple[TensorArgument, ...]:
-        """Results that the caller allocates: their shape is no size of an argument."""
+        """Results that the caller allocates: their shape is not a size of an argument."""
         return tuple(
             TensorArgument(one.name, self._dtype(one), None, True) for one in self._outputs if one.shape is None
         )

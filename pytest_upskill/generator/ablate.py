@@ -57,7 +57,7 @@ class Ablation:
     lift: Difference
     together: Row | None
     undecided: int
-    """Outcomes that are no verdict on the student, which count nowhere."""
+    """Outcomes that are not verdicts on the student, which count nowhere."""
 
     @property
     def may_go(self) -> tuple[Row, ...]:

@@ -86,7 +86,7 @@ class Runner(Protocol):
         """An outcome for each case, arm and trial, in this order. Each has the verdict, the failed assertions, the
         counterexample, the kernel, what the compiler says, tokens and cost.
 
-        What is no verdict on the student (a server, a limit on time, the budget) is an outcome of its own kind.
+        A result without a verdict on the student (a server, a limit on time, the budget) is an outcome of its own kind.
         """
 
     def cost(self, cases: Sequence[Case], shown: Sequence[Arm], trials: int) -> Cost:

@@ -44,7 +44,7 @@ def find_run(history: History, text: str) -> int:
     if text == LAST:
         return history.latest()
     if not text.isdecimal():
-        raise UsageError(f"{text!r} is no run: name {FORMS}")
+        raise UsageError(f"{text!r} is not a run: name {FORMS}")
     if int(text) not in numbers:
         shown = ", ".join(map(str, numbers[-_SHOWN:]))
         raise UsageError(f"there is no run {text} in {history.path}; the latest are {shown}")

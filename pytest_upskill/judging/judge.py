@@ -140,7 +140,7 @@ def finish(
 
 
 def problem_of(error: UpskillError) -> JudgeResult:
-    """The result that reports an error. Raises errors that are no fault of the case, the request or the machine."""
+    """The result that reports an error. Raises errors that neither the case, the request nor the machine causes."""
     if isinstance(error, CaseError):
         return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, error.message), Problem("case", error.message, error.line))
     if isinstance(error, UsageError):

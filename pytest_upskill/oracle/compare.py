@@ -131,7 +131,7 @@ def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) 
     right &= special | torch.isfinite(got)
     if bool(right.all()):
         return None
-    # The worst is furthest beyond its bound; what is no number where one was expected, or the reverse, comes first.
+    # The worst is furthest beyond its bound; what is not a number where one was expected, or the reverse, comes first.
     ratio = error / bound.clamp(min=_LEAST)
     beyond = torch.where(right, -1.0, ratio.nan_to_num(nan=torch.inf, posinf=torch.inf))
     flat = int(beyond.reshape(-1).argmax())

@@ -1,5 +1,5 @@
 """Tells what the handler of a signal raises, such as the time limit of pytest-timeout, from what a case or a kernel
-raises: it is no result, and must pass through everything that catches."""
+raises: it is not a result, and must pass through everything that catches."""
 
 from __future__ import annotations
 

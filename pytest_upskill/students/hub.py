@@ -79,7 +79,7 @@ class HubStudent(Student):
     def _local(self, folder: Path, name: str) -> Manifest:
         """The kernel in a folder: its build that fits, below it or below its ``build``, or the folder itself."""
         if not folder.is_dir():
-            raise StudentError(f"student '{self.name}': {folder} is no folder; name one with a build of a kernel")
+            raise StudentError(f"student '{self.name}': {folder} is not a folder; name one with a build of a kernel")
         variants = _variants()
         for base in (folder, folder / "build"):
             names = sorted(one.parent.name for one in base.glob(f"*/{_METADATA}"))

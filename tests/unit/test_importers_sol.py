@@ -273,7 +273,7 @@ def test_a_file_without_a_definition_is_a_usage_error(text: str) -> None:
     Path("a.json").write_text(text, encoding="utf-8")
     done = CliRunner().invoke(main, ("import-sol", "a.json"))
     assert done.exit_code == 2
-    assert "is no definition" in done.output or "is not JSON" in done.output
+    assert "is not a definition" in done.output or "is not JSON" in done.output
 
 
 def test_casts_to_floating_dtypes_are_exact_in_float64_only_and_others_stay() -> None:

@@ -290,7 +290,7 @@ def test_a_folder_that_is_no_skill_and_a_bad_name_are_refused() -> None:
     done = run("import-upskill", "tests.json", "--into=full")
     assert (done.exit_code, "it has no SKILL.md, and is not empty" in done.output) == (2, True)
     done = run("import-upskill", "tests.json", "--into=skills/No_Name")
-    assert (done.exit_code, "'No_Name' is no name of a skill" in done.output) == (2, True)
+    assert (done.exit_code, "'No_Name' is not a skill name" in done.output) == (2, True)
     assert not Path("skills").exists()
 
 

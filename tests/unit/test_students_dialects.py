@@ -185,7 +185,7 @@ def test_a_server_that_leaves_the_connection_open_is_not_waited_for() -> None:
         (body(whole(content=None, reasoning_content="all of it")), "sent reasoning only (9 characters), and no answer"),
         (parts([{"type": "image_url", "image_url": {"url": "x"}}]), "content of an unknown form: {'type': 'image_url'"),
         (parts(42), "content of an unknown form: 42"),
-        (body("Welcome!", kind="text/plain"), "sent text/plain that is no reply of a chat (Welcome!); base_url in ["),
+        (body("Welcome!", kind="text/plain"), "sent text/plain that is not a chat reply (Welcome!); base_url in ["),
         (body('{"object": "list"}', kind="application/json"), 'no reply of a chat ({"object": "list"})'),
         (body("", kind="text/event-stream"), "sent text/event-stream with nothing in it"),
         (body(": ping\n\n: ping\n\n"), "sent text/event-stream with nothing in it"),

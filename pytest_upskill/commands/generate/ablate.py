@@ -175,7 +175,7 @@ def _suggestion(found: Ablation) -> Iterator[str]:
         return
     saved = sum(row.tokens for row in going)
     yield f"may go, and save about {saved} tokens: {', '.join(printable(row.title) for row in going)}"
-    yield "'no effect seen' is no proof: the interval shows which effects the answers do not exclude"
+    yield "'no effect seen' is not proof: the interval shows which effects the answers do not exclude"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ _EVENTS = (
 """Beginnings of the names of audit events that a kernel has no reason to cause."""
 _MOST_NOTED = 8
 _OF_AUTOGRAD = ("autograd::", "torch::autograd::", "struct torch::autograd::")
-"""Beginnings of the names of records that are no operators."""
+"""Beginnings of the names of records that are not operators."""
 
 
 def prepare() -> None:

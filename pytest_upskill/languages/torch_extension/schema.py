@@ -14,7 +14,7 @@ _RESULT = re.compile(r"(?P<type>[A-Za-z_]\w*(?:\([^()]*\)|!)?(?:\[\d*\])?\??)(?:
 
 
 class SchemaError(Exception):
-    """Why a text is no schema: the end of a sentence that begins with the schema."""
+    """Why a text is not a schema: the end of a sentence that begins with the schema."""
 
 
 @dataclass(frozen=True, slots=True)
