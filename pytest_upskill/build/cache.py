@@ -105,7 +105,7 @@ class Cache:
             shutil.rmtree(path, ignore_errors=True)
 
     def evict(self, spared_seconds: float = _SPARED_SECONDS) -> int:
-        """Removes the least recently used entries until the limit holds; returns how many.
+        """Remove the least recently used entries until the limit holds; returns how many.
 
         Entries used within ``spared_seconds`` stay: another process may be about to open them. Entries share files
         (hard links); each file counts once.

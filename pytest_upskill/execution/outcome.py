@@ -59,7 +59,7 @@ def _untrusted(task: Task) -> tuple[str, ...]:
 
 
 def spec_outcome(task: Task) -> Outcome:
-    """Validates the skill itself."""
+    """Validate the skill itself."""
     problems = validate(task.skill_path)
     file = skill_file(task.skill_path)
     errors = [str(SkillError(one.message, file, one.line)) for one in problems if one.severity == "error"]

@@ -18,7 +18,7 @@ _MADE = {"build", "result", "__pycache__", ".pytest_cache"}
 
 
 def write_project(folder: Path, files: Mapping[str, str]) -> bool:
-    """Writes a project; False if the folder holds just that already. Builds in it are removed if a file has changed.
+    """Write a project; False if the folder holds just that already. Builds in it are removed if a file has changed.
 
     Raises UsageError for a folder that is not an export of ours, or that was changed since; InfrastructureError if it
     cannot be written. Then the folder is as it was.

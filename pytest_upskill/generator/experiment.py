@@ -153,11 +153,11 @@ class Experiment:
         return self._replies.new_problems()
 
     def hurry(self) -> None:
-        """Ends the waits of ``close``. For the handler of a signal."""
+        """End the waits of ``close``. For the handler of a signal."""
         self._replies.hurry()
 
     def close(self, at_once: bool = False) -> None:
-        """Ends the student's open questions; ``at_once`` waits for none of their replies."""
+        """End the student's open questions; ``at_once`` waits for none of their replies."""
         self._replies.stop(at_once)
         self._student.close()
         self._pipeline.close()

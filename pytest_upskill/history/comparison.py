@@ -115,7 +115,7 @@ Trials = dict[int, Outcome]
 
 
 def compare(before: StoredRun, after: StoredRun, chosen: Filter | None = None) -> Comparison:
-    """Compares two runs; where each has one student, and another, their items are paired all the same."""
+    """Compare two runs; where each has one student, and another, their items are paired all the same."""
     chosen = chosen or Filter()
     old, new = ([item for item in run.items if chosen.matches(item)] for run in (before, after))
     renamed = _renamed(old, new)

@@ -74,7 +74,7 @@ def crashed_outcome(report: pytest.TestReport, students: Collection[str], arms: 
 
 @contextlib.contextmanager
 def time_limit_over() -> Iterator[None]:
-    """Keeps a time limit that another plugin sets by SIGALRM from interrupting what is done after an item."""
+    """Keep a time limit that another plugin sets by SIGALRM from interrupting what is done after an item."""
     limit = signal.getsignal(signal.SIGALRM) if hasattr(signal, "SIGALRM") else None
     if not callable(limit) or threading.current_thread() is not threading.main_thread():
         yield

@@ -94,7 +94,7 @@ class HubStudent(Student):
         raise StudentError(f"student '{self.name}': {folder} holds no built kernel: {rule}; build the project first")
 
     def _remote(self, repository: str, revision: str) -> Manifest:
-        """Downloads the build of a repository that fits. Raises what huggingface_hub raises."""
+        """Download the build of a repository that fits. Raises what huggingface_hub raises."""
         from huggingface_hub import HfApi
         from huggingface_hub.hf_api import RepoFile, RepoFolder
         from huggingface_hub.utils.tqdm import disable_progress_bars

@@ -104,7 +104,7 @@ def command(
 
 
 def _confirm(most: Cost, yes: bool) -> None:
-    """Asks before something is spent. Raises UsageError without a terminal."""
+    """Ask before something is spent. Raises UsageError without a terminal."""
     if yes or not most.asked or most.usd == 0:
         return
     if not sys.stdin.isatty():

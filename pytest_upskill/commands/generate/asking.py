@@ -80,7 +80,7 @@ _OPTIONS = (
 
 
 def asks_a_teacher(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of commands that ask a teacher; they arrive as ``options`` of type AskOptions."""
+    """Add the options of commands that ask a teacher; they arrive as ``options`` of type AskOptions."""
     import functools
 
     @functools.wraps(command)

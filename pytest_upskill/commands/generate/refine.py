@@ -187,7 +187,7 @@ class Refinement:
         )  # fmt: skip
 
     def round_done(self, one: Round, teacher: Teacher, begun: Begun) -> None:
-        """Writes what a round leaves behind, in an order in which it can be interrupted."""
+        """Write what a round leaves behind, in an order in which it can be interrupted."""
         subject, text = self.subject, one.proposal.text
         if one.kept and text is not None:
             self._check_unchanged(one.old, text)
@@ -222,7 +222,7 @@ class Refinement:
         return self.end(UNDECIDED, f"INCONCLUSIVE: {tried} tried, none kept; the old text stays{why}")
 
     def end(self, status: int, text: str, missing: Sequence[dict[str, str]] = ()) -> int:
-        """Prints the end of the command, as a line or as JSON."""
+        """Print the end of the command, as a line or as JSON."""
         if not self.options.as_json:
             click.echo(printable(text))
             return status

@@ -183,7 +183,7 @@ class PythonExecutor(Executor):
             raise
 
     def _note(self, plain: Mapping[str, Any]) -> None:
-        """Records the forbidden operators of a call, which the worker reports."""
+        """Record the forbidden operators of a call, which the worker reports."""
         for name, called, line in plain["seen"]:
             place = f"{SOURCE_NAME}:{line}: " if line else ""
             shown = f" (as '{findings.clean(called)[:80]}')" if called != name else ""
@@ -193,7 +193,7 @@ class PythonExecutor(Executor):
             self._seen.setdefault(name, message)
 
     def stop(self) -> None:
-        """Ends the process, whatever it is doing; the next call starts another."""
+        """End the process, whatever it is doing; the next call starts another."""
         process, self._process = self._process, None
         if process is not None:
             process.end()

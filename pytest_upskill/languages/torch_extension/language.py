@@ -228,7 +228,7 @@ def _verdicts(
 
 
 def write_variant(build: Build, folder: Path) -> Path:
-    """Writes a build as kernel-builder lays it out, below ``folder``; returns ``build/VARIANT`` there."""
+    """Write a build as kernel-builder lays it out, below ``folder``; returns ``build/VARIANT`` there."""
     assert build.library is not None
     plan = json.loads(build.library.read_text(encoding="utf-8"))
     variant = folder / "build" / str(plan["variant"])
@@ -249,7 +249,7 @@ def build_project(
     backend: str,
     results: Sequence[str] = ("out",),
 ) -> Path:
-    """Builds a project for its operator ``name`` and loads it, in the machine's sandbox; returns ``build/VARIANT``,
+    """Build a project for its operator ``name`` and load it, in the machine's sandbox; returns ``build/VARIANT``,
     which is written below ``folder``.
 
     ``texts`` are all files by path; ``schema`` as bindings write it; ``results`` are names, as many as it returns. A

@@ -37,7 +37,7 @@ class Schema:
 
 
 def parse_schema(text: str) -> Schema:
-    """Reads a schema. Raises SchemaError."""
+    """Read a schema. Raises SchemaError."""
     plain = " ".join(text.split()).rpartition("::")[2]
     head, arrow, results = plain.partition("->")
     name, bracket, rest = head.strip().partition("(")
