@@ -153,7 +153,7 @@ class Cache:
             shutil.rmtree(discarded, ignore_errors=True)
 
     def _uses(self) -> Iterator[tuple[float, Path]]:
-        """When each entry was used last, and its folder."""
+        """The folder of each entry, and when it was last used."""
         for manifest in self._entries.glob(f"entries/*/*/{_MANIFEST}"):
             with contextlib.suppress(OSError):
                 yield manifest.stat().st_mtime, manifest.parent

@@ -237,7 +237,7 @@ def _compiler_words(outcome: Outcome) -> list[str]:
 
 
 def _launches(statistics: LaunchStatistics) -> str:
-    """Empty for a language without launches."""
+    """The launches in words; empty for a language without launches."""
     calls, launches = statistics.calls, statistics.launches
     if not calls:
         return ""

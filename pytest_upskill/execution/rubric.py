@@ -81,7 +81,7 @@ def _lines(number: int) -> str:
 
 
 def read_answer(text: str, number: int) -> list[tuple[bool, str]]:
-    """For each of ``number`` statements, as shown: whether it is true, and why. Raises Unreadable unless there is
+    """Whether each of ``number`` statements, in the order shown, is true, and why. Raises Unreadable unless there is
     exactly one line for each.
     """
     found: dict[int, tuple[bool, str]] = {}

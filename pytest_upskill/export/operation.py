@@ -244,7 +244,7 @@ class Operation:
 
     @cached_property
     def schema(self) -> str:
-        """As a binding registers it."""
+        """The schema that a binding registers."""
         written = {one.name for one in self.tensors if one.written}
         arguments = ", ".join(f"{kind}{'!' if name in written else ''} {name}" for kind, name in self.parameters)
         count = len(self.results)

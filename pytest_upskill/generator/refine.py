@@ -79,7 +79,7 @@ class Compared:
 
     @property
     def changes(self) -> Mapping[str, float]:
-        """By case: by how much its pass rate rose."""
+        """The change of the pass rate of each case."""
         both = (case for case in self.old if self.new.get(case))
         return {case: _rate(self.new[case]) - _rate(self.old[case]) for case in both}
 

@@ -194,7 +194,7 @@ def _rates(old: Mapping[Key, Trials], new: Mapping[Key, Trials]) -> Iterator[Rat
 
 
 def _trials(rows: Mapping[Key, Trials], name: Key) -> dict[str, list[bool]]:
-    """By case: whether each decided trial passed."""
+    """Whether each decided trial passed, by case."""
     found: dict[str, list[bool]] = {}
     for key, trials in rows.items():
         if key.kind in _ASKED and (key.skill, key.student, key.arm) == (name.skill, name.student, name.arm):

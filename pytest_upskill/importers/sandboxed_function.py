@@ -260,7 +260,7 @@ def _study(
 
 
 def _ranks(arguments: Sequence[Argument], names: Sequence[str]) -> dict[int, int]:
-    """By place of a dim: the largest number of dimensions of an argument that has it in its shape."""
+    """For each place of a dim, the largest number of dimensions of an argument with this dim in its shape."""
     found: dict[int, int] = {}
     for one in arguments:
         for text in one.get("shape", ()):

@@ -45,7 +45,7 @@ def study(source: str) -> dict[str, Any]:
 
 
 class NothingVaries(Unsuitable):
-    """No size can vary without another one of the same value."""
+    """Each size is tied to another size of the same value, so no size can vary."""
 
 
 def _study(problem: Problem) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class JudgeRow:
 
     @property
     def kappa(self) -> float | None:
-        """That share beyond chance; None if all answers are the same."""
+        """The agreement beyond chance (Cohen); None if all answers are the same."""
         return kappa(self.pairs)
 
 

@@ -68,7 +68,7 @@ class PrintedOutput:
         return self.kept.decode("utf-8", "replace")
 
     def take(self) -> bool:
-        """Read what was printed; False at its end."""
+        """Read what was printed; False at the end of the stream."""
         part = os.read(self.descriptor, 1 << 16)
         self._count += len(part)
         self.kept = (self.kept + part)[-_KEPT_OUTPUT:]

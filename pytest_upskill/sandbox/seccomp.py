@@ -21,7 +21,7 @@ OWN_PROCESS = 0x7FFFFFFF
 
 
 def hide() -> None:
-    """No core dump, no debugger; killed when the parent has ended."""
+    """Forbid core dumps and debuggers for this process; it is killed when its parent ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)

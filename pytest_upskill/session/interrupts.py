@@ -58,7 +58,7 @@ class Interrupts:
         return found
 
     def _install(self) -> None:
-        """Handle both signals, unless somebody else does, or this run is part of another one in this process."""
+        """Handle both signals, unless the program already does, or this run is part of another run in this process."""
         own = self._config.pluginmanager.has_plugin("session")
         nested = _callers(sys._getframe()).count("wrap_session") > own
         if nested or threading.current_thread() is not threading.main_thread():

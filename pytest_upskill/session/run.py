@@ -177,7 +177,7 @@ class Run:
         return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
 
     def open_questions(self) -> Mapping[str, str]:
-        """By key: the students of the questions that were asked and have no reply yet."""
+        """The students whose requests have no reply yet, by the key of the request."""
         return self.ledger.open_questions() if "ledger" in self.__dict__ else {}
 
     def spending(self) -> str:

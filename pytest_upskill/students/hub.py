@@ -49,7 +49,7 @@ class HubStudent(Student):
         self._found: Manifest | None = None
 
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
-        """Only that of the skill: no guidance changes a kernel that exists."""
+        """The skill arm only, because guidance cannot change a published kernel."""
         return tuple(arm for arm in arms if arm == "skill")
 
     def can_answer(self, case: Case) -> bool:

@@ -45,7 +45,7 @@ def command(folder: Path, force: bool, yes: bool) -> None:
 
 
 def _check(folder: Path) -> None:
-    """Raise UsageError unless the folder is that of a skill, and contains nothing else."""
+    """Raise UsageError unless the folder is a skill and contains nothing else."""
     if folder.is_symlink() or not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; name the folder of a skill")
     if not any((folder / name).is_file() for name in FILE_NAMES):

@@ -201,7 +201,7 @@ class Refinement:
         self.plain.setdefault("rounds", []).append({**_plain_round(one), "file": str(path)})
 
     def _check_unchanged(self, old: str, new: str) -> None:
-        """Raises UsageError, with the new version in a file beside it, if somebody has edited the skill meanwhile."""
+        """Raises UsageError, with the new version in a file beside it, if the skill was edited meanwhile."""
         path = self.subject.skill_path
         if read_text(path, SkillError) in (old, new):
             return

@@ -337,7 +337,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 @contextlib.contextmanager
 def aliased(folder: Path) -> Iterator[None]:
-    """Within it, ``folder`` has a link to the native sources, ``flags.ALIAS``."""
+    """A context in which ``folder`` has a link to the native sources, ``flags.ALIAS``."""
     alias = folder / flags.ALIAS
     alias.parent.mkdir()
     alias.symlink_to(NATIVE)

@@ -186,7 +186,7 @@ class NvccCheck(CachedCompiler):
         return Build(None, made.facts.message, (nvcc.describe(),), seconds, cached=not made.fresh)
 
     def knows(self, source: str, names: Sequence[str], *, confinement: Confinement) -> frozenset[str]:
-        """Those of some names that nvcc meets in a header when it reads the source; none without nvcc."""
+        """The names that nvcc finds in a header when it reads the source; none without nvcc."""
         if (nvcc := find_nvcc()) is None or not names:
             return frozenset()
         line = shlex.join([str(nvcc.program), *LANGUAGE_FLAGS, "-E", "-Xcompiler", "-dD", SOURCE_NAME])

@@ -81,7 +81,7 @@ class PythonLanguage:
         return mutants.source_mutants(source, count, seed)
 
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
-        """None: no line of a function of tensors writes single elements."""
+        """None, because no line of a function of tensors writes single elements."""
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         libraries = [build.library for build in (original, mutant) if build.library is not None]

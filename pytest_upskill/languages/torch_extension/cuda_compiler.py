@@ -82,7 +82,7 @@ class CudaExtensionCompiler(CachedCompiler):
         return (toolchain.find_compiler().identity, native_hash(), own, *_options(headers()))
 
     def prepare(self) -> CudaToolkit:
-        """From the cache, or built, which takes a minute. Raises ToolchainError."""
+        """The precompiled headers and libraries, cached or built (which takes a minute). Raises ToolchainError."""
         device = HostCompiler().prepare()
         return CudaToolkit(device, self._library(device) / DEVICE, self._header())
 

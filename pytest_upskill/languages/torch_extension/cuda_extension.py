@@ -49,7 +49,7 @@ class CudaExtension(extension_kernel.Extension):  # type: ignore[misc]
         return {**answer, "reports": self.reports}
 
     def placed(self, given: "list[Any]", roles: "list[tuple[str, bool]]", mode: str) -> "list[Any]":
-        """The arguments on a device: the second one, which is not the current one, for the mode ``guard``."""
+        """The arguments on a device; in the mode ``guard`` on the second device, which is not the current one."""
         place, device = torch.ops.upskill_cuda.place, 1 if mode == "guard" else 0
         return [
             place(one, name, device, writable) if isinstance(one, torch.Tensor) else one

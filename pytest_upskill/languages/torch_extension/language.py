@@ -129,11 +129,11 @@ class TorchExtensionLanguage:
         return (*_folders(), toolkit.device.runtime.parent, toolkit.library.parent)
 
     def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
-        """None: the build of each would take seconds."""
+        """No mutants, because the build of each would take seconds."""
         return ()
 
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
-        """None: messages name the file and the line."""
+        """None, because messages name the file and the line."""
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         return False
