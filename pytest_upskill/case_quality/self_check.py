@@ -15,6 +15,7 @@ from pytest_upskill.build.cache import Cache, Facts, Made, key_of
 from pytest_upskill.case_quality.result import SOLUTION, CaseQuality, solution_fails
 from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts import registry as contracts
 from pytest_upskill.devices.base import Machine, identity
 from pytest_upskill.languages.base import Executor, Language
 from pytest_upskill.records import Answer, Assertion, Build, Call, MutationScore
@@ -130,7 +131,20 @@ class SelfCheck:
                 return quality
             broken = [Assertion("contract", False, one) for one in (*build.violations, *executor.violations())]
             failed = next((one for one in (*broken, *executor.assertions()) if not one.passed), None)
+            if failed is None and subject.case.gradients:
+                failed = self._failing_gradients(subject, executor)
             return unsolved(failed) if failed else quality
+
+    def _failing_gradients(self, subject: Subject, executor: Executor) -> Assertion | None:
+        from pytest_upskill.case_quality.quality import case_seed
+        from pytest_upskill.oracle.gradients import judged
+
+        case = subject.case
+        contract = contracts.find(case.contract)
+        assert contract is not None
+        runners = self._runners(subject.language)
+        found = judged(case, subject.layout, contract.signature, executor, runners, case_seed(case))
+        return None if found.passed else found
 
     def whole(self, subject: Subject) -> Checked:
         """The quality of a case, and the score of its solution's mutants. Raises as ``quality`` does."""

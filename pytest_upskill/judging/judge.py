@@ -248,23 +248,15 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
 
 
 def _gradients(prepared: Prepared, executor: Executor, seed: int, wanted: bool) -> Assertion:
-    """Whether the gradients are those of the reference, on a few examples; not tried for a single example."""
-    from pytest_upskill.oracle.explore import explore
-    from pytest_upskill.oracle.gradients import gradient_case
+    """Whether the gradients are those of the reference; not tried for a single example."""
+    from pytest_upskill.oracle.gradients import judged
     from pytest_upskill.oracle.reference_runner import in_this_process
 
     if not wanted:
         return Assertion("gradients", True)
-    results = [one for one in prepared.signature.layout.tensors if one.role == "output"]
-    case, facts = gradient_case(prepared.case, results)
-    layout = contract_of(case).signature(case, facts).layout
-    with contextlib.closing((prepared.runner.for_copy if prepared.runner else in_this_process)(case)) as runner:
-        found = explore(
-            case, layout, executor.gradient, repeat=lambda call, _: executor.gradient(call), runner=runner, seed=seed,
-            examples=None, only=None, checks=("runs", "correct"),
-        )  # fmt: skip
-    failed = next((one for one in found.assertions if not one.passed), None)
-    return Assertion("gradients", failed is None, failed.message if failed else "")
+    case, runner = prepared.case, prepared.runner
+    open_runner = runner.for_copy if runner else in_this_process
+    return judged(case, prepared.signature.layout, contract_of(case).signature, executor, open_runner, seed)
 
 
 def _placed(notes: Iterable[Finding], source_name: str) -> Iterator[str]:

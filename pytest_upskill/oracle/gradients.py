@@ -7,14 +7,19 @@ reference with autograd.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 from pytest_upskill.cases.case import Case, TensorSpec
 from pytest_upskill.cases.operator_schema import parse_operator
+from pytest_upskill.contracts.base import Signature
 from pytest_upskill.documents.expression import parse
 from pytest_upskill.errors import CaseError
-from pytest_upskill.records import ResultFacts, TensorParameter
+from pytest_upskill.languages.base import Executor
+from pytest_upskill.oracle.explore import explore
+from pytest_upskill.oracle.reference_runner import ReferenceRunner
+from pytest_upskill.records import Assertion, CallLayout, ResultFacts, TensorParameter
 
 EXAMPLES = 5
 """Examples of each dtype."""
@@ -37,6 +42,35 @@ def {name}({parameters}):
     found = tuple(torch.zeros_like(leaf) if one is None else one for leaf, one in zip(leaves, found))
     return found if len(found) > 1 else found[0]
 """
+
+
+def judged(
+    case: Case,
+    layout: CallLayout,
+    signature: Callable[[Case, ResultFacts], Signature],
+    executor: Executor,
+    open_runner: Callable[[Case], ReferenceRunner],
+    seed: int,
+) -> Assertion:
+    """Whether the gradients of a built kernel are those of the reference, on a few examples of each dtype.
+
+    ``layout`` and ``signature`` are those of the case and its contract.
+    """
+    own, facts = gradient_case(case, [one for one in layout.tensors if one.role == "output"])
+    with closing(open_runner(own)) as runner:
+        found = explore(
+            own,
+            signature(own, facts).layout,
+            executor.gradient,
+            repeat=lambda call, _: executor.gradient(call),
+            runner=runner,
+            seed=seed,
+            examples=None,
+            only=None,
+            checks=("runs", "correct"),
+        )
+    failed = next((one for one in found.assertions if not one.passed), None)
+    return Assertion("gradients", failed is None, failed.message if failed else "")
 
 
 def gradient_case(case: Case, results: Sequence[TensorParameter]) -> tuple[Case, ResultFacts]:

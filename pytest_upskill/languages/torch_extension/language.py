@@ -22,7 +22,7 @@ from pytest_upskill.errors import ToolchainError
 from pytest_upskill.languages.base import SourceMutant
 from pytest_upskill.languages.cuda import symbol_policy
 from pytest_upskill.languages.python.server import WORKER, Program, WorkerServer, torch_folders
-from pytest_upskill.languages.torch_extension import SOURCE_NAME, abi, build_toml, generated, package, policy
+from pytest_upskill.languages.torch_extension import SOURCE_NAME, abi, build_toml, generated, mutants, package, policy
 from pytest_upskill.languages.torch_extension.compiler import LIBRARY, ExtensionCompiler, headers, processor
 from pytest_upskill.languages.torch_extension.cuda_compiler import NEEDS, CudaExtensionCompiler
 from pytest_upskill.languages.torch_extension.cuda_executor import CudaExtensionExecutor
@@ -129,8 +129,7 @@ class TorchExtensionLanguage:
         return (*_folders(), toolkit.device.runtime.parent, toolkit.library.parent)
 
     def mutants(self, source: str, count: int, seed: int) -> Sequence[SourceMutant]:
-        """No mutants, because the build of each would take seconds."""
-        return ()
+        return mutants.project_mutants(source, count, seed)
 
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
         """None, because messages name the file and the line."""
