@@ -57,7 +57,7 @@ def test_the_case_of_a_skeleton_passes_without_a_key() -> None:
 
 @pytest.mark.parametrize("name", ["My-Kernels", "a--b", "-x", "a" * 65, "カーネル", "nul"])
 def test_a_name_that_no_skill_may_have_is_refused(name: str) -> None:
-    assert "no name of a skill" in run("template", "--", f"skills/{name}").output
+    assert "is not a skill name" in run("template", "--", f"skills/{name}").output
     assert not Path("skills").exists()
 
 

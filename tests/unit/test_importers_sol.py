@@ -223,7 +223,7 @@ def test_a_reference_that_needs_gradients_gets_them() -> None:
 
 BROKEN = {
     "fp8": (definition(inputs={"x": tensor("n", "m", dtype="float8_e4m3fn")}), "'x' is float8_e4m3fn"),
-    "value_constraint": (definition(constraints=["n == indptr[-1].item()"]), "on values, not on sizes"),
+    "value_constraint": (definition(constraints=["n == indptr[-1].item()"]), "on values, not sizes"),
     "no_var": (definition(axes={"n": const(4), "m": const(4)}), "it has no 'var' axis"),
     "axis_type": (definition(axes={"n": {"type": "dynamic"}, "m": VAR}), "type 'dynamic'"),
     "const_value": (definition(axes={"n": VAR, "m": const("a")}), "has the value 'a'"),
