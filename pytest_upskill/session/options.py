@@ -109,7 +109,7 @@ SWITCHES = {
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Adds the group of options, and their ini values."""
+    """Add the group of options, and their ini values."""
     group = parser.getgroup("upskill", "pytest-upskill: measure whether agent skills help")
     first, *others = SWITCHES
     _add_switch(group, parser, first)

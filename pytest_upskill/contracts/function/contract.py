@@ -242,7 +242,7 @@ _WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The operator's arguments in order, and its results; sizes are no parameters, since tensors have shapes."""
+    """The operator's arguments in order, and its results; sizes are not parameters, since tensors have shapes."""
 
     name: str
     dtypes: tuple[str, ...]

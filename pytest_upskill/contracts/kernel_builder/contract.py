@@ -44,7 +44,7 @@ _WHERE = {
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The operator's arguments in order, and its results; sizes are no arguments, since tensors have shapes."""
+    """The operator's arguments in order, and its results; sizes are not arguments, since tensors have shapes."""
 
     name: str
     schema: str
