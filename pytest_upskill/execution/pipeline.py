@@ -105,7 +105,7 @@ class Pipeline:
         )
 
     def load(self, tasks: Iterable[Task]) -> None:
-        """Imports what these tasks need of ours and of libraries, and runs nothing of a plugin's contract. What cannot
+        """Import what these tasks need of ours and of libraries, and run nothing of a plugin's contract. What cannot
         be imported is reported where the task is run.
         """
         cases = [task.case for task in tasks if task.case is not None and task.case.kind == "kernel"]
@@ -119,7 +119,7 @@ class Pipeline:
                     language_of(case), contract_of(case)
 
     def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
-        """Starts replies and builds of ``tasks``, and only the replies of ``later`` ones."""
+        """Start replies and builds of ``tasks``, and only the replies of ``later`` ones."""
         self._attempts.prefetch(filter(self._is_asked, tasks), filter(self._is_asked, later))
 
     def estimate(self, tasks: Iterable[Task]) -> str:
@@ -143,7 +143,7 @@ class Pipeline:
         return self._texts.rubric.worst_cases(task, self._replies.want(wanted).result() if is_known else None)
 
     def run(self, task: Task) -> Outcome:
-        """Queries and judges. The outcome reports what goes wrong with a student, a case or a server."""
+        """Query and judge. The outcome reports what goes wrong with a student, a case or a server."""
         outcome = self._outcome(task)
         outdated = self._replies.outdated(task.id)
         reused = self._replies.earlier.reused(task.id)
@@ -184,7 +184,7 @@ class Pipeline:
             self._attempts.forget(task)
 
     def close(self) -> None:
-        """Drops what is under way, and does not wait."""
+        """Drop what is under way, and do not wait."""
         self._attempts.close()
         self._backend.close()
 

@@ -53,7 +53,7 @@ def find(spec: str, folder: Path) -> FunctionSource:
             isinstance(one, ast.AsyncFunctionDef | ast.ClassDef) and one.name == name.partition(".")[0]
             for one in tree.body
         ):
-            raise UsageError(f"'{name}' is no plain function: name a function at the top of the module")
+            raise UsageError(f"'{name}' is not a plain function: name a function at the top of the module")
         raise UsageError(f"{shown_path(path)} defines no function '{name}' at its top{suggest(name, functions)}")
     node = functions[name]
     needed = list(_needed(tree, name))
@@ -79,7 +79,7 @@ def _path(module: str, folder: Path) -> Path:
     parts = module.split(".")
     if not all(part.isidentifier() for part in parts):
         raise UsageError(
-            f"'{_short(module)}' is no module: write it as in an import, or name its file: path/to/file.py:function"
+            f"'{_short(module)}' is not a module: write it as in an import, or name its file: path/to/file.py:function"
         )
     roots = [folder, folder / "src", *(Path(one) for one in sys.path if one)]
     for root in roots:

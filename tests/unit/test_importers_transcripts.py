@@ -217,10 +217,10 @@ def test_other_encodings_are_read_or_refused_and_what_is_lost_is_said() -> None:
     ):
         Path(name).write_bytes(data)
         done = run("from-trace", name, "--teacher=files:none")
-        assert (done.exit_code, f"{name} is no text: " in done.output) == (2, True), done.output
+        assert (done.exit_code, f"{name} is not text: " in done.output) == (2, True), done.output
     Path("docs").mkdir()
     Path("docs/a.md").write_bytes(bytes(range(128, 256)))
-    assert "docs/a.md is no text: " in run("from-docs", "docs", "--teacher=files:none").output
+    assert "docs/a.md is not text: " in run("from-docs", "docs", "--teacher=files:none").output
     assert not Path("none").exists()
 
 

@@ -68,7 +68,7 @@ class CudaExtensionExecutor(ExtensionExecutor):
         return [*super().violations(), *without_launches(self._statistics)]
 
     def assertions(self) -> Sequence[Assertion]:
-        """Those of a project for the cpu, and ``guard``."""
+        """The assertions of a project for the cpu, and ``guard``."""
         found = super().assertions()
         if not found or (call := self._sample) is None:
             return found
