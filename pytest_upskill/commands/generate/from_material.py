@@ -22,7 +22,7 @@ PART_TOKENS = 100_000
 _OPTIONS = (
     click.option("--task", metavar="TASK", help="What the skill is for.  [default: what the material is about]"),
     click.option("--cases", type=click.IntRange(1, 200), default=10, show_default=True,
-                 help="The number of cases; half are held out."),
+                 help="The number of cases; half are held out to measure improvements."),
     click.option("--name", metavar="NAME", help="The name of the skill.  [default: the teacher's]"),
     click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=Path("skills"), show_default=True,
                  help="The folder in which the skill's folder is created."),
