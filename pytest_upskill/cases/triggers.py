@@ -81,6 +81,7 @@ def _entries(text: str, path: Path) -> Iterator[tuple[Any, int]]:
     place = _BLANKS.match(text, 0).end()  # type: ignore[union-attr]
     if text[place : place + 1] != "[":
         raise fail(_not_a_list(text, path), place)
+    line, counted = 1, 0
     place, closed, number = place + 1, False, 0
     while not closed:
         place, number = _BLANKS.match(text, place).end(), number + 1  # type: ignore[union-attr]
@@ -92,7 +93,8 @@ def _entries(text: str, path: Path) -> Iterator[tuple[Any, int]]:
             raise fail(f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}", error.pos) from None
         except (ValueError, RecursionError) as error:
             raise fail(f"not valid JSON: {error}", place) from None
-        yield value, text.count("\n", 0, place) + 1
+        line, counted = line + text.count("\n", counted, place), place
+        yield value, line
         place = _BLANKS.match(text, end).end()  # type: ignore[union-attr]
         if text[place : place + 1] not in (",", "]"):
             raise fail("not valid JSON: a ',' or the ']' of the list is missing", place)
