@@ -128,7 +128,7 @@ class Import:
                         continue
                     keeping.keep(one.label, name, text)
             except KeyboardInterrupt:
-                progress.line("interrupted; what was kept stays, and the same command continues")
+                progress.line("interrupted; imported cases are kept, and the same command continues")
                 status = INTERRUPTED
         if status == DONE and not keeping.result.count:
             status = NOTHING
