@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from pytest_upskill.errors import UsageError, shown_path
-from pytest_upskill.importers.transcripts import plain, read_bytes
+from pytest_upskill.importers.transcripts import read_text
 from pytest_upskill.skills.skill import tokens_of
 
 _SUFFIXES = (".md", ".markdown", ".rst", ".txt", ".adoc", ".html", ".htm")
@@ -39,7 +39,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _text(path: Path) -> str:
-    text = plain(read_bytes(path))
+    text = read_text(path)
     if path.suffix.lower() not in _HTML:
         return text
     reader = _Html()
