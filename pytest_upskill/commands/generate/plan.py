@@ -139,7 +139,7 @@ def _check_budget(subjects: Sequence[Subject], each: Cost | None, budget: float 
     if budget is None:
         return
     if each is None:
-        raise UsageError("--budget says nothing without prices: name who is asked with --student")
+        raise UsageError("--budget needs prices: name the students with --student")
     if each.usd is None:
         unpriced = next(one.student.name for one in subjects if one.student.price is None)
         remedy = f"add 'price' to [tool.upskill.students.{unpriced}] in pyproject.toml, or leave --budget out"
