@@ -143,7 +143,7 @@ def _entry(value: Any, path: Path, line: int) -> tuple[str, bool]:
         shown = "empty" if isinstance(query, str) else _a(query)
         raise CaseError(f"'query' is {shown}; it must be what a user writes, as a text", path, line)
     if any("\ud800" <= letter <= "\udfff" for letter in query):
-        raise CaseError(f"'query' is {query!a}, which holds half of a letter; write the whole letter", path, line)
+        raise CaseError(f"'query' is {query!a}, half of a surrogate pair; write the whole character", path, line)
     if not isinstance(wanted, bool):
         raise CaseError(f"'should_trigger' of {_quoted(query)} is {_a(wanted)}; it must be true or false", path, line)
     return query.strip(), wanted

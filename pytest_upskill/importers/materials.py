@@ -20,7 +20,7 @@ def documents(path: Path) -> tuple[str, list[Path]]:
     """The text of a document, or of all below a folder; and the files that it is from. Raises UsageError."""
     files = [path] if path.is_file() else sorted(_below(path))
     if not files:
-        raise UsageError(f"{shown_path(path)} holds no documents; read are {', '.join(_SUFFIXES)}")
+        raise UsageError(f"{shown_path(path)} has no documents; supported suffixes are {', '.join(_SUFFIXES)}")
     texts = [(one, _text(one)) for one in files]
     kept = [(one, text) for one, text in texts if text.strip()]
     if not kept:

@@ -65,7 +65,7 @@ def read_transcript(path: Path) -> Transcript:
     if not turns:
         known = "Claude Code, Codex, OpenHands, SWE-agent, chats with 'role' and 'content'"
         why = f"none of its {unread} lines is JSON" if not entries else "no entry of it has a known form"
-        raise UsageError(f"{shown_path(path)} holds no transcript: {why}; known are {known}, and Markdown (.md)")
+        raise UsageError(f"{shown_path(path)} has no transcript: {why}; supported are {known}, and Markdown (.md)")
     return Transcript(turns, unread)
 
 

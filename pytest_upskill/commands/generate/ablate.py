@@ -119,7 +119,7 @@ def _confirm(most: Cost, yes: bool) -> None:
     if yes or not most.asked or most.usd == 0:
         return
     if not sys.stdin.isatty():
-        raise UsageError("the student has to be asked, which may cost something (see the estimate): add --yes")
+        raise UsageError("querying the student may cost money (see the estimate): add --yes")
     click.confirm("Ask the student?", abort=True, err=True)
 
 

@@ -128,7 +128,7 @@ class Import:
                     except RecursionError:
                         keeping.leave_out(one.label, "it is nested too deeply to be read: simplify it")
             except KeyboardInterrupt:
-                progress.line("interrupted; what was kept stays, and the same command continues")
+                progress.line("interrupted; imported cases are kept, and the same command continues")
                 status = INTERRUPTED
         if status == DONE and not keeping.result.count:
             status = NOTHING
