@@ -29,7 +29,9 @@ _DENIED = re.compile(
     r"\b(?:not|neither|nor|never|without|except|but|(?:instead|rather|other) (?:of|than))\b|n.t\b", re.IGNORECASE
 )
 """A sentence with one of these may name a skill that is not chosen."""
-_DOUBTED = re.compile(r"\?|^\W*(?:[!\u00ac\u2260]|~~)")
+_DOUBTED = re.compile(
+    r"\?|^\W*(?:[!\u00ac\u2260]|~~)|(?<![\w-])(?:maybe|perhaps|possibly|unsure)(?![\w-])", re.IGNORECASE
+)
 _ALTERNATIVE = re.compile(r"\b(?:or|vs|versus)\s|[/|]", re.IGNORECASE)
 _OR_NONE = re.compile(r"\b(?:none|null|nothing|no skills?)(?![\w-])", re.IGNORECASE)
 _LONGEST = 80
@@ -103,7 +105,16 @@ def named_in(reply: str, known: Collection[str]) -> tuple[str, ...] | None:
             break
         if _names(before["rest"], known, strict=False) != last:
             return None
-    return last
+    rest = text[lines[-1].end() :].splitlines()
+    return None if any(_takes_back(line, last or (), known) for line in rest) else last
+
+
+def _takes_back(line: str, named: tuple[str, ...], known: Collection[str]) -> bool:
+    """Whether a line behind the choice is another choice: nothing but other names, or ``none`` as a part of its own."""
+    if named and any(_NONE.fullmatch(_plain(part)) for part in _PARTS.split(line)):
+        return True
+    other = _names(line, known, strict=True) or ()
+    return bool(other) and set(other) != set(named)
 
 
 def _names(line: str, known: Collection[str], strict: bool) -> tuple[str, ...] | None:
