@@ -34,7 +34,7 @@ MOST, AGREE = 3, 2
 """The most answers of a judge to one reply, and how many of them decide a statement."""
 _READINGS = 2
 _LINE = re.compile(
-    r"^[^\w\n]*(?:statement\s+)?(?P<number>\d{1,4})[^\w\n!?~\u00ac\u2260]{1,6}"
+    r"^[^\w\n]*(?:statement\s+)?(?P<number>\d{1,4})[^\w\n!?~\u00ac\u2260\u2717\u2718\u274c]{1,6}"
     r"(?:(?P<yes>yes|true|pass(?:es|ed)?)|no|false|fail(?:s|ed)?)\b(?P<why>.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -44,39 +44,14 @@ _VERDICTS = dict.fromkeys(("yes", "true", "pass", "passes", "passed"), True) | d
     ("no", "false", "fail", "fails", "failed"), False
 )
 _NEGATIONS = frozenset(("not", "never", "isn't", "doesn't"))
+_DOUBLE = re.compile(r"\b(?:not|never|isn't|doesn't) (?:no|false|fail\w*)\b")
+_CROSS, _CHECK = re.compile("[\u2717\u2718\u274c]"), re.compile("[\u2713\u2714\u2705]")
 _DOUBTS = frozenset(("maybe", "perhaps", "possibly", "unsure", "unclear", "uncertain", "depends"))
 _FILLERS = frozenset(
-    [
-        "actually",
-        "also",
-        "am",
-        "answer",
-        "correction",
-        "final",
-        "finally",
-        "hm",
-        "hmm",
-        "however",
-        "i",
-        "i'm",
-        "is",
-        "it",
-        "it's",
-        "mean",
-        "quite",
-        "rather",
-        "really",
-        "so",
-        "sorry",
-        "statement",
-        "that",
-        "the",
-        "then",
-        "this",
-        "verdict",
-        "wait",
-        "yet",
-    ]
+    """
+    actually also am answer correction did do does final finally hm hmm however i i'm is it it's mean quite rather
+    really so sorry statement that the then this verdict wait yet
+    """.split()  # noqa: SIM905 - a table
 )
 """Words beside which a verdict in a clause of a reason is a second verdict, and no part of a sentence."""
 _AGAIN = (
@@ -134,7 +109,7 @@ def read_answer(text: str, number: int) -> list[tuple[bool, str]]:
             raise Unreadable(f"it has a line for statement {place}, and there are {number}")
         if place in found:
             raise Unreadable(f"it has two lines for statement {place}")
-        if _is_in_doubt(true, shown[line.start("why") : end]):
+        if _is_in_doubt(true, shown[line.start("why") : end], place):
             raise Unreadable(f"it does not say clearly whether statement {place} is true")
         found[place] = (true, re.sub(r"^[^\w\n]*", "", line["why"]).strip())
     if missing := [place for place in range(1, number + 1) if place not in found]:
@@ -142,17 +117,20 @@ def read_answer(text: str, number: int) -> list[tuple[bool, str]]:
     return [found[place] for place in range(1, number + 1)]
 
 
-def _is_in_doubt(true: bool, rest: str) -> bool:
+def _is_in_doubt(true: bool, rest: str, place: int) -> bool:
     """Whether what follows a verdict takes it back: a question mark, or a clause that is another verdict."""
     if re.match(r"[^\w\n]*\?", rest):
         return True
-    for clause in _CLAUSE.split(_QUOTED.sub(" it ", rest).lower().replace("\u2019", "'")):
-        said = [word for word in clause.split() if word not in _FILLERS]
-        if not said or any(word not in _VERDICTS and word not in _NEGATIONS | _DOUBTS for word in said):
+    text = _CHECK.sub(", yes,", _CROSS.sub(", no,", rest)).lower().replace("\u2019", "'")
+    text = unquoted if re.search(r"\w", unquoted := _QUOTED.sub("", text)) else text
+    for clause in _CLAUSE.split(text):
+        words = [word for word in (one.strip("'") for one in clause.split()) if word not in _FILLERS | {"", str(place)}]
+        if not words or any(word not in _VERDICTS and word not in _NEGATIONS | _DOUBTS for word in words):
             continue
-        side = next((_VERDICTS[word] for word in reversed(said) if word in _VERDICTS), True)
-        negated = sum(word in _NEGATIONS for word in said) % 2 == 1
-        if any(word in _DOUBTS for word in said) or (side ^ negated) is not true:
+        if _DOUBTS.intersection(words):
+            return True
+        shown = _DOUBLE.sub("yes", " ".join(words)).split()
+        if any(_VERDICTS.get(word) is False or word in _NEGATIONS for word in shown) is true:
             return True
     return False
 

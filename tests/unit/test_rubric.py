@@ -236,7 +236,17 @@ def test_lines_of_an_answer_are_read_in_common_forms() -> None:
         (False, "no file"),
         (True, "no file is missing"),
     ]
-    for text in ("1: not at all", "1: maybe", "yes", "one: yes", "1: yesterday", "1: !yes", "1: ~~yes~~", "1: ? yes"):
+    for text in (
+        "1: not at all",
+        "1: maybe",
+        "yes",
+        "one: yes",
+        "1: yesterday",
+        "1: !yes",
+        "1: ~~yes~~",
+        "1: ? yes",
+        "1: \u274c yes",
+    ):
         with pytest.raises(Unreadable):
             read_answer(text, 1)
 
@@ -265,6 +275,13 @@ def test_lines_of_an_answer_are_read_in_common_forms() -> None:
         "1: yes, maybe",
         "1: no - unsure",
         "1: yes - it names the array\nCorrection: no",
+        "1: yes -- No it does not",
+        "1: yes - it does not",
+        "1: yes \u274c",
+        "1: no \u2705",
+        "1: 'yes' 'no'",
+        '1: yes - "no"',
+        "Statement 1: yes. Statement 1 is false.",
         "1: yes - it names the array, no, it doesn\u2019t; false",
     ],
 )
@@ -280,6 +297,8 @@ def test_an_answer_that_contradicts_itself_is_not_read(text: str) -> None:
         ("1: yes - yes, it does, no doubt", True),
         ("1: no - no, not at all", False),
         ("1: no - not really", False),
+        ("1: no - no, it does not", False),
+        ("1: \u2705 yes - it does", True),
         ("1: no - true division is missing", False),
         ("1: yes - its answer is \"no\"; it says 'no' twice", True),
         ("1: yes - it does not fail", True),
