@@ -83,7 +83,9 @@ class Keeping:
         self._command, self._description, self._make_prover = command, description, make_prover
         self._open_references = open_references
         self._say, self._names, self._proves, self._replace = say, frozenset(names), proves, replace
+        self._present: dict[str, Case] = {}
         self._others: list[Case] = []
+        """Cases that stay in the skill, as far as it is known yet."""
         self._prover: Prover | None = None
         self._references: References | None = None
         self._record = Provenance()
@@ -98,7 +100,8 @@ class Keeping:
         self._stack.enter_context(alone(self.folder))
         self._record = read_provenance(self.folder / "evals") or Provenance()
         found = load_cases(case_files(self.folder).paths, self.folder.name, self.folder)
-        self._others = [one for one in found if isinstance(one, Case) and one.name not in self._names]
+        self._present = {one.name: one for one in found if isinstance(one, Case)}
+        self._others = [one for name, one in self._present.items() if name not in self._names]
         return self
 
     def __exit__(
@@ -123,6 +126,7 @@ class Keeping:
             known = self._record.cases.get(name)
             same = path.is_file() and path.read_bytes() == text.encode()
             if path.exists() and not same and not self._replace:
+                self._others += [self._present[name]] if name in self._present else []
                 raise NotImported(f"{shown_path(path)} exists and holds another text; --replace overwrites it")
             if same and (not self._proves or (known is not None and known.proven)):
                 self.result.there.append(name)
@@ -223,8 +227,14 @@ class Keeping:
 
 
 def _asked(case: Case) -> object:
-    """What a text case asks and expects, whatever the spaces and the case of its letters."""
-    return " ".join(case.task.split()).casefold(), case.expect
+    """What a text case asks and expects, whatever the spaces, the case of letters and the order of its entries."""
+
+    def plain(text: str) -> str:
+        return " ".join(text.split()).casefold()
+
+    found = case.expect
+    entries = (found.contains, found.matches, found.rubric) if found else ()
+    return plain(case.task), [frozenset(map(plain, one)) for one in entries]
 
 
 def _read(text: str, path: Path, skill: str) -> Case:

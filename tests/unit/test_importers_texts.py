@@ -367,6 +367,11 @@ def test_what_asks_for_the_same_as_another_case_is_listed() -> None:
     }
     other = upskill([{**good("Name a FENCE"), "name": "fence"}])
     assert other["not_imported"] == {"test 1": "it asks for the same as name_a_fence"}
+    both = upskill([{**good("Name a grid"), "name": "fence"}, {**good("Name a barrier"), "name": "name_a_fence"}])
+    assert both["not_imported"]["test 2"].startswith("skills/questions/evals/name_a_fence.md exists")
+    third = upskill([{**good("Name a grid"), "name": "name_a_fence"}, {**good("Name a fence"), "name": "last"}])
+    assert third["not_imported"]["test 2"] == "it asks for the same as name_a_fence"
+    assert upskill([good("Two", ["a", "b"]), good("two", ["B", "a"]), good("Two", ["a"])])["new"] == ["two", "two_3"]
 
 
 def test_every_reason_is_listed_also_of_two_with_the_same_label() -> None:
