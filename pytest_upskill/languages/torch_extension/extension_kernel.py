@@ -263,7 +263,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
         if mode == "empty":
             other = [one.new_empty([0] * one.dim()) if isinstance(one, torch.Tensor) else one for one in given]
             self.entered(operator, other)
-        elif mode == "guard":
+        elif mode in ("guard", "stream"):
             return str(self.store(self.entered(operator, given), outputs, given))
         elif mode == "package":
             result = self.watched(self.package_call(), given)
@@ -331,6 +331,8 @@ def apart(tensor: "torch.Tensor") -> "torch.Tensor":
     if tensor.dim() == 0 or tensor.numel() == 0:
         return tensor.clone()
     wide = torch.ones((*tensor.shape, 2), dtype=tensor.dtype, device=tensor.device)
+    if tensor.dtype is torch.bool:
+        wide[..., 1] = ~tensor
     wide[..., 0] = tensor
     return wide[..., 0]
 
