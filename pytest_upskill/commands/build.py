@@ -13,11 +13,11 @@ from pytest_upskill.errors import shown_path
 @click.command("build")
 @click.argument("project", metavar="PROJECT", type=click.Path(path_type=Path))
 def command(project: Path) -> None:
-    """Build a project for the CPU of this machine.
+    """Build a kernel-builder project for the CPU of this machine.
 
-    PROJECT is a folder with a build.toml: an exported one, whose CUDA kernels then run on the cpu device, or one for
-    the backend cpu. The build goes to build/ in it, where kernels.get_local_kernel finds it. Sources are compiled in a
-    sandbox; what loads the build runs its code without one.
+    PROJECT is a folder with a build.toml: an exported project, whose CUDA kernels then run on the cpu device, or a
+    project for the backend cpu. The build is written to PROJECT/build, where kernels.get_local_kernel finds it.
+    Sources are compiled in a sandbox, but a program that loads the build runs its code without a sandbox.
     """
     click.echo(built(project))
 

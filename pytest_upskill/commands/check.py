@@ -53,17 +53,17 @@ _FEW = 12
 @click.command("check")
 @click.argument("path", metavar="CASE.md", type=click.Path(path_type=Path))
 @click.option("--full", is_flag=True, help="Also try more and larger examples, wrong results, and mutants.")
-@click.option("--example", metavar="EXAMPLE", help="Judge on this example only, as a failure prints it.")
+@click.option("--example", metavar="EXAMPLE", help="Judge on this example only, in the form that a failure prints.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="The seed of the examples.  [default: random]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where kernels run.")
 @click.pass_context
 def command(ctx: click.Context, path: Path, full: bool, example: str | None, seed: int | None, device: str) -> None:
     """Judge the solution of a case.
 
-    Shows the inputs, the expected and the computed values around the worst element, the kernel launches, and what the
-    compiler says. CASE.md is a file in a skill's evals/ folder; its reference and its inputs run in this process, or,
-    if upskill-gen wrote them and you have not accepted them yet, in a sandbox. The exit status is 1 unless all
-    assertions pass.
+    Shows the inputs, the expected and the computed values around the worst element, the kernel launches, and the
+    compiler's messages. CASE.md is a file in a skill's evals/ folder. Its reference and its inputs run in this
+    process, or in a sandbox if upskill-gen wrote them and you have not accepted them yet. The exit status is 1 unless
+    all assertions pass.
     """
     style = TextStyle(max(shutil.get_terminal_size().columns, 60), color=True, unicode=can_show(sys.stdout.encoding))
     try:

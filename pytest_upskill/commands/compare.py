@@ -25,8 +25,8 @@ def command(
     """Compare run A with the later run B.
 
     A and B are numbers that `pytest-upskill runs` shows, 'last', or JSON reports. Without B, A is compared with the
-    last run; without both, the last run with the one before it that has at least half of its items. Students of
-    different names are compared if each run has exactly one.
+    last run. Without A and B, the last run is compared with the latest earlier run that has at least half of its
+    items. Students of different names are compared if each run has exactly one.
     """
     with opened_history() as history:
         before, after = _chosen(history, first, second)

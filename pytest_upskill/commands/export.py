@@ -16,15 +16,15 @@ from pytest_upskill.reporting.text_style import printable
 @click.command("export")
 @click.argument("item", metavar="ITEM")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path(), required=False)
-@click.option("--run", "run", metavar="RUN", default=LAST, help="A number, or a JSON report.  [default: last]")
+@click.option("--run", "run", metavar="RUN", default=LAST, help="The run: a number or a JSON report.  [default: last]")
 @click.option("--build", is_flag=True, help="Also build it for the CPU, as pytest-upskill build does.")
 def command(item: str, folder: Path, run: str, build: bool) -> None:
     """Write the kernel of an item as a project for Hugging Face's kernel-builder.
 
-    The project gets a folder of its own in DIR (default: the current folder): sources, bindings, tests with the case's
-    reference, a benchmark and a card. ITEM is an id, or a part of it that only one item has, such as
-    'softmax[glm-4.7-skill]'; it must have passed. A folder that was not exported, or that was changed since, stays as
-    it is.
+    The project is a new folder in DIR (default: the current folder) with sources, bindings, tests with the case's
+    reference, a benchmark and a card. ITEM is an id, or a part that only one id contains, such as
+    'softmax[glm-4.7-skill]'. The item must have passed. An existing folder is replaced only if it was exported and not
+    changed since.
     """
     with opened_history() as history:
         number = find_run(history, run)

@@ -22,12 +22,12 @@ from pytest_upskill.skills.skill import Problem, validate
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, paths: Sequence[Path]) -> None:
-    """Check skills and cases against the specification.
+    """Check the files of skills and cases.
 
-    PATH is a skill's folder, its SKILL.md, or a folder that contains skills; without one, all skills below the current
-    folder are checked. This includes whether a skill gives away the solutions or tasks of its cases, and the record
-    that upskill-gen keeps of them. References and solutions are not run: `pytest --upskill` does that. The exit status
-    is 1 if there is an error; warnings do not change it.
+    PATH is a skill's folder, its SKILL.md, or a folder that contains skills. The default is all skills below the
+    current folder. Also checks whether a skill contains the solutions or tasks of its cases, and the record that
+    upskill-gen keeps of them. References and solutions are not run: `pytest --upskill` does that. The exit status is 1
+    if there is an error; warnings do not change it.
     """
     files = skill_files(paths)
     errors = warnings = 0

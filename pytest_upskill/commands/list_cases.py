@@ -31,11 +31,11 @@ _PIPED_WIDTH = 10_000
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.pass_context
 def command(ctx: click.Context, paths: Sequence[Path]) -> None:
-    """List skills, their cases and tags, and students.
+    """List skills, cases, tags and students.
 
-    PATH is a skill's folder, its SKILL.md, or a folder that contains skills; without one, all skills below the current
-    folder are listed. Students are the built-in ones and those of the pyproject.toml in the current folder or above.
-    The exit status is 1 if a case or a student's table cannot be read.
+    PATH is a skill's folder, its SKILL.md, or a folder that contains skills. The default is all skills below the
+    current folder. Students are the built-in ones, and those in the pyproject.toml of the current folder or of a
+    folder above. The exit status is 1 if a case or a student's table cannot be read.
     """
     cases, broken_case = _cases(skill_files(paths))
     students, broken_student = _students()

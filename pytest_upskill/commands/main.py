@@ -8,17 +8,17 @@ from pytest_upskill.commands.lazy_group import LazyGroup
 from pytest_upskill.records.version import VERSION
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "run": ("run_program", "Run a CUDA program on the host and report memory errors, races and barrier mistakes."),
+    "run": ("run_program", "Run a CUDA program on the CPU, and report memory errors, races and barrier mistakes."),
     "new-case": ("new_case", "Write the skeleton of a case."),
-    "check": ("check", "Judge the solution of a case, and show the values."),
-    "list": ("list_cases", "List skills, their cases and tags, and students."),
-    "lint": ("lint", "Check skills and cases against the specification, without pytest."),
+    "check": ("check", "Judge the solution of a case, and show the values around the largest error."),
+    "list": ("list_cases", "List skills, cases, tags and students."),
+    "lint": ("lint", "Check the files of skills and cases, without running any code of theirs."),
     "runs": ("runs", "List the recorded runs, and import runs from JSON reports."),
     "compare": ("compare", "Compare two recorded runs."),
-    "show": ("show", "Show everything that is recorded of an item."),
-    "report": ("report", "Write the report of a recorded run."),
+    "show": ("show", "Show everything that was recorded of an item."),
+    "report": ("report", "Write a report of a recorded run."),
     "export": ("export", "Write a passing kernel as a project for Hugging Face's kernel-builder."),
-    "build": ("build", "Build a project of kernel-builder for the CPU."),
+    "build": ("build", "Build a kernel-builder project for the CPU."),
     "prune": ("prune", "Remove stored and recorded replies that no case uses."),
 }
 """Each command's module and its line in ``--help``. A module is imported when its command is called."""
@@ -32,4 +32,4 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 )
 @click.version_option(VERSION, prog_name="pytest-upskill")
 def main() -> None:
-    """Tools for skill authors; `pytest --upskill` runs the cases."""
+    """Tools for skill authors. To run the cases, use `pytest --upskill`."""

@@ -44,9 +44,9 @@ _LANGUAGES = {"cuda": "", "python": "\nlanguage: python\ncontract: function"}
 def command(place: Path, schema: str, language: str) -> None:
     """Write the skeleton of a case.
 
-    SKILL is the folder of a skill, or the name of one below the current folder; the file is SKILL/evals/NAME.md. The
-    second argument is a PyTorch operator schema, such as 'scale(Tensor x, float factor) -> Tensor'. All tensors get one
-    size; change 'dims' and 'args' as you need. The exit status is 2 if nothing was written.
+    Writes SKILL/evals/NAME.md. SKILL is the folder of a skill, or the name of a skill below the current folder. The
+    second argument is a PyTorch operator schema, such as 'scale(Tensor x, float factor) -> Tensor'. All tensors get
+    the same size; change 'dims' and 'args' as needed. The exit status is 2 if nothing was written.
     """
     skill = skill_of(place)
     path = skill.parent / "evals" / f"{place.name.removesuffix('.md')}.md"

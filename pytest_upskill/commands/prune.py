@@ -167,13 +167,15 @@ def _told(one: Recording, place: str, why: str) -> str:
 
 @click.command("prune")
 @click.argument("skills", metavar="[SKILL]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--rootdir", default=".", type=click.Path(path_type=Path), help="pytest's rootdir, which holds .upskill.")
+@click.option(
+    "--rootdir", default=".", type=click.Path(path_type=Path), help="pytest's rootdir, which contains .upskill."
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 def command(skills: Sequence[Path], rootdir: Path, dry_run: bool) -> None:
     """Remove stored and recorded replies that no case uses.
 
-    SKILL is a skill's folder or its SKILL.md; without one, all skills below the current folder are pruned. A reply is
-    unused when its case is gone, or when the case's prompt has changed since.
+    SKILL is a skill's folder or its SKILL.md. The default is all skills below the current folder. A reply is unused if
+    its case is gone, or if the case's prompt has changed.
     """
     removed = 0
     named, known = skill_files(skills), list[Path]()

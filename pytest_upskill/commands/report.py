@@ -31,11 +31,11 @@ _OPTION = "--output"
 @click.option("--json", "suffix", flag_value=".json", help="The stable format for scripts.")
 @click.option(
     "-o", "--output", metavar="PATH",
-    help="Write to this path. As with --upskill-report, its suffix selects the format, or a prefix such as that of "
+    help="Write to this path. As with --upskill-report, its suffix or prefix selects the format, such as "
     "badge:badge.json.",
 )  # fmt: skip
 def command(run: str, suffix: str | None, output: str | None) -> None:
-    """Print the report of a recorded run, the same as --upskill-report writes.
+    """Print a report of a recorded run, as --upskill-report writes it.
 
     RUN is a number that `pytest-upskill runs` shows, 'last' (the default), or a JSON report.
     """

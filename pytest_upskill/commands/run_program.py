@@ -36,7 +36,7 @@ class _AfterDashes(click.Command):
     cls=_AfterDashes,
     options_metavar="[OPTIONS]",
     epilog=f"The exit status is the program's, {REPORTED} if something was reported, {CANNOT_RUN} if nothing could "
-    "be run. The program is not confined: run only programs that you trust. Example: "
+    "be run. There is no sandbox: run only programs that you trust. Example: "
     "pytest-upskill run -I include -D N=1024 main.cu kernels.cu -- --size 3",
 )
 @click.argument("files", metavar="FILE.cu... [-- ARGUMENT...]", nargs=-1, required=True, type=_FILE)
@@ -47,7 +47,7 @@ class _AfterDashes(click.Command):
     "host_options",
     metavar="OPTION[,...]",
     multiple=True,
-    help="Options of the host's compiler: -fopenmp.",
+    help="Options for the host compiler, such as -fopenmp.",
 )
 @click.option("--no-checks", is_flag=True, help="Run at full speed, without checks.")
 @click.pass_context

@@ -26,14 +26,14 @@ _DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
 @click.option("--last", "most", type=click.IntRange(1), default=20, show_default=True, help="How many runs to show.")
 @click.option(
     "--import", "paths", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
-    help="Add the run in this file: a JSON report, such as that of a CI job, or .upskill/run-SESSION.jsonl, which a "
+    help="Add the run in this file: a JSON report, for example from CI, or .upskill/run-SESSION.jsonl, which a "
     "run writes if it cannot use the history.",
 )  # fmt: skip
 def command(skill: str | None, student: str | None, most: int, paths: Sequence[Path]) -> None:
     """List the recorded runs, the latest last.
 
-    Every run of pytest with skills in it is recorded in .upskill/history.sqlite, in pytest's rootdir. This command
-    takes the history of the current folder, or of the nearest folder above that has one.
+    pytest records every run with skills in .upskill/history.sqlite, in its rootdir. This command uses the history of
+    the current folder, or of the nearest folder above that has one.
     """
     if paths:
         _import(paths)

@@ -14,18 +14,18 @@ from pytest_upskill.reporting.item_text import PARTS, item_lines, part_text
 
 @click.command("show")
 @click.argument("item", metavar="ITEM")
-@click.option("--run", "run", metavar="RUN", default=LAST, help="A number, or a JSON report.  [default: last]")
+@click.option("--run", "run", metavar="RUN", default=LAST, help="The run: a number or a JSON report.  [default: last]")
 @click.option(
     "--part",
     type=click.Choice(list(PARTS)),
     help="Only this part. In a pipe, a prompt, reply or kernel is written unchanged.",
 )
 def command(item: str, run: str, part: str | None) -> None:
-    """Show the prompt, the reply, the kernel, every assertion, the counterexample, what the device reported, the
-    launches and what the compiler said.
+    """Show everything that was recorded of an item.
 
-    ITEM is an id, or a part of it that only one item has, such as 'softmax[glm-4.7-skill]'. Items that passed and
-    those of control arms are shown, too.
+    This is the prompt, the reply, the kernel, all assertions, the counterexample, the device's reports, the kernel
+    launches and the compiler's messages. ITEM is an id, or a part that only one id contains, such as
+    'softmax[glm-4.7-skill]'. Items that passed and items of other arms can be shown, too.
     """
     with opened_history() as history:
         number = find_run(history, run)

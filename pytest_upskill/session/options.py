@@ -40,70 +40,70 @@ class Option(NamedTuple):  # creating a dataclass takes 2 ms, in every pytest wi
 
 
 OPTIONS = (
-    Option("student", "NAME", "ask this student (repeatable, or comma-separated): a built-in name, a name from "
-           "[tool.upskill.students], or files:DIR", values.names, repeatable=True),
-    Option("arms", "ARMS", "the variants of the prompt to compare (arms), comma-separated: skill, baseline, placebo, "
-           "previous:REVISION (default: skill,baseline); skill,skill is an A/A run", values.arms),
-    Option("trials", "N", "ask for each kernel N times (default: 1)", values.positive_int),
-    Option("turns", "N", "after a failure, show the student what is wrong and ask again, up to N turns in total "
-           "(default: 1)", values.positive_int),
-    Option("noise", "N", "add the descriptions of N other skills to the prompt, for kernels and for trigger queries; "
-           "N:SEED draws others (default: 0)", values.noise),
-    Option("judge", "NAME", "the model that judges the rubrics of text cases; of several, separated by commas, the "
-           "first whose model family is not the student's is used (default: none, and rubrics are inconclusive)",
+    Option("student", "NAME", "the student to test: a built-in name, a name from [tool.upskill.students], or "
+           "files:DIR (repeatable, or comma-separated)", values.names, repeatable=True),
+    Option("arms", "ARMS", "the arms (variants of the prompt) to compare, comma-separated: skill, baseline, placebo, "
+           "previous:REVISION (default: skill,baseline); skill,skill compares the skill with itself (A/A run)",
+           values.arms),
+    Option("trials", "N", "replies to request for each prompt (default: 1)", values.positive_int),
+    Option("turns", "N", "maximum attempts at each kernel: after a failure, the student sees what is wrong and tries "
+           "again (default: 1)", values.positive_int),
+    Option("noise", "N", "add the names and descriptions of N other skills to each prompt except the baseline's; "
+           "N:SEED selects other ones (default: 0)", values.noise),
+    Option("judge", "NAME", "the model that judges the rubrics of text cases; from a comma-separated list, the first "
+           "one of a different model family than the student is used (default: none; rubrics are inconclusive)",
            values.names),
     Option("device", "DEVICE", "where kernels run: auto, cuda or cpu (default: auto)", values.device),
-    Option("arch", "SM", "compile for this GPU architecture, such as sm_90 (default: that of the GPU in use)",
+    Option("arch", "SM", "the GPU architecture to compile for, such as sm_90 (default: that of the GPU in use)",
            values.arch),
-    Option("examples", "N", "examples for each dtype (default: the case's own number, else 25)",
+    Option("examples", "N", "examples per dtype (default: the case's 'examples', else 25)",
            values.positive_int),
-    Option("seed", "N", "the seed of all examples (default: random); to repeat a run's examples, give the seed from "
-           "its header", values.seed),
-    Option("example", "EXAMPLE", "judge on this example only; give it in the form that a failure prints: "
+    Option("seed", "N", "the seed of all examples (default: random; the header of a run shows it)", values.seed),
+    Option("example", "EXAMPLE", "judge kernels on this example only, in the form that a failure prints: "
            "'rows=1 cols=33 dtype=float16 seed=7'", values.text),
-    Option("timeout", "SECONDS", "time limit of one call of a kernel (default: 10); CUDA on the cpu device gets this "
-           "much processor time, and three times as much wall-clock time", values.seconds),
+    Option("timeout", "SECONDS", "time limit of one kernel call (default: 10); on the cpu device, CUDA kernels get "
+           "this much processor time and three times as much wall-clock time", values.seconds),
     Option("item-timeout", "SECONDS", "time limit of all calls of one kernel together (default: 120)", values.seconds),
-    Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (the student), "
-           "record (as auto, and write replies to cassettes, files beside the skill), replay (cassettes only), kept "
-           "(no queries; stored replies count even if their prompts have changed) (default: auto)", values.replies),
+    Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (always the "
+           "student), record (like auto; also writes cassettes), replay (cassettes only), kept (stored replies and "
+           "cassettes, even if their prompts have changed) (default: auto)", values.replies),
     Option("budget", "USD", "stop asking once the next reply could exceed the remaining budget", values.usd),
     Option("max-tokens", "N", "stop asking once the next reply could bring the total above N tokens",
            values.positive_int),
     Option("concurrency", "N", "maximum concurrent requests per student (default: 'concurrency' in "
            "[tool.upskill.students.NAME], else the server's parallel slots, else 4)", values.positive_int),
     Option("base-url", "URL", "the URL of the llama.cpp server (default: http://127.0.0.1:8080/v1)", values.url),
-    Option("sandbox", "LEVEL", "how kernels are confined: auto uses the strongest level available, strict aborts "
+    Option("sandbox", "LEVEL", "the isolation of kernels: auto uses the strongest level available, strict aborts "
            "unless full isolation by bubblewrap is available (default: auto)", values.sandbox),
-    Option("report", "PATH", "write a report; the suffix selects its format: .json, .md, .csv or .html; "
-           "skill-creator:DIR, upskill:FILE.csv and badge:FILE.json write those of other tools (repeatable)",
+    Option("report", "PATH", "write a report; the suffix selects the format: .json, .md, .csv or .html; "
+           "other formats: skill-creator:DIR, upskill:FILE.csv, badge:FILE.json (repeatable)",
            values.reports, repeatable=True),
-    Option("compare", "RUN", "after the run, compare it with an earlier one: a number that `pytest-upskill runs` "
+    Option("compare", "RUN", "after the run, compare it with the earlier run RUN: a number that `pytest-upskill runs` "
            "shows, or a JSON report (default: the latest run with at least half of the items)", values.compared_run,
            without_value="last"),
-    Option("min-pass-rate", "R", "gate: fail the run unless the pass rate with the skill is at least R, such as 0.8; "
-           "with a gate, a wrong kernel fails no test and is shown as f", values.rate),
+    Option("min-pass-rate", "R", "gate: fail the run unless the pass rate with the skill is at least R, such as 0.8 "
+           "(with any gate, a wrong kernel fails no test and is shown as f)", values.rate),
     Option("min-lift", "R", "gate: fail the run unless the lift over the baseline is at least R, such as 0.1",
            values.lift),
-    Option("max-cost", "USD", "gate: fail the run if a skill's replies cost more", values.usd),
-    Option("no-regression", "RUN", "gate: fail the run if a case fails that passed in the earlier run RUN, a number "
-           "that `pytest-upskill runs` shows, or a JSON report (default: the run that --upskill-compare takes)",
+    Option("max-cost", "USD", "gate: fail the run if the replies for a skill cost more", values.usd),
+    Option("no-regression", "RUN", "gate: fail the run if a case passed more often in the earlier run RUN "
+           "(values and default: as for --upskill-compare)",
            values.compared_run, without_value="last"),
-    Option("gate", "HOW", "what gates compare with the threshold: estimate, or interval (which may be inconclusive: "
-           "exit status 7); off ignores all gates (default: estimate)", values.gate),
-    Option("xfail", "KNOWN", "known failures, which fail no run: 'SKILL[/CASE] STUDENT: REASON', one a line; * stands "
-           "for any name (repeatable)", values.known_failures, repeatable=True),
+    Option("gate", "HOW", "what gates compare with the threshold: estimate, or interval (may be inconclusive: exit "
+           "status 7); off ignores all gates (default: estimate)", values.gate),
+    Option("xfail", "KNOWN", "known failures, which do not fail the run: 'SKILL[/CASE] STUDENT: REASON', one per line; "
+           "* matches any name (repeatable)", values.known_failures, repeatable=True),
     Option("export", "DIR", "write each case's first passing kernel to this folder, as a project for Hugging Face's "
            "kernel-builder", values.text),
-    Option("prompts", "DIR", "write the prompts to this folder; query and run nothing", values.text),
+    Option("prompts", "DIR", "write the prompts to this folder; query no model and run no kernel", values.text),
 )  # fmt: skip
 
 SWITCHES = {
     "upskill": "collect skills; without a student, check their cases",
-    "upskill-serve": "if a llama.cpp student's server does not answer, start one: llama-server if it is on the PATH, "
-    "else that of the extra [llama]",
+    "upskill-serve": "if a llama.cpp student's server does not answer, start one: llama-server from the PATH, else "
+    "the one of the extra [llama]",
     "upskill-until-decided": "stop asking a student about a skill once its gates are decided",
-    "upskill-sanitizer": "on the cuda device, run kernels under compute-sanitizer's memcheck, many times slower",
+    "upskill-sanitizer": "on the cuda device, run kernels under compute-sanitizer's memcheck (many times slower)",
 }
 """Options without a value, and their help."""
 

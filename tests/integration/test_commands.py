@@ -38,26 +38,28 @@ def scale(x):
 HELP = """\
 Usage: pytest-upskill [OPTIONS] COMMAND [ARGS]...
 
-  Tools for skill authors; `pytest --upskill` runs the cases.
+  Tools for skill authors. To run the cases, use `pytest --upskill`.
 
 Options:
   --version   Show the version and exit.
   -h, --help  Show this message and exit.
 
 Commands:
-  run       Run a CUDA program on the host and report memory errors, races and
+  run       Run a CUDA program on the CPU, and report memory errors, races and
             barrier mistakes.
   new-case  Write the skeleton of a case.
-  check     Judge the solution of a case, and show the values.
-  list      List skills, their cases and tags, and students.
-  lint      Check skills and cases against the specification, without pytest.
+  check     Judge the solution of a case, and show the values around the largest
+            error.
+  list      List skills, cases, tags and students.
+  lint      Check the files of skills and cases, without running any code of
+            theirs.
   runs      List the recorded runs, and import runs from JSON reports.
   compare   Compare two recorded runs.
-  show      Show everything that is recorded of an item.
-  report    Write the report of a recorded run.
+  show      Show everything that was recorded of an item.
+  report    Write a report of a recorded run.
   export    Write a passing kernel as a project for Hugging Face's kernel-
             builder.
-  build     Build a project of kernel-builder for the CPU.
+  build     Build a kernel-builder project for the CPU.
   prune     Remove stored and recorded replies that no case uses.
 """
 RUN_HELP = """\
@@ -72,14 +74,13 @@ Usage: pytest-upskill run [OPTIONS] FILE.cu... [-- ARGUMENT...]
 Options:
   -I DIR                   Search this folder for headers.
   -D NAME[=VALUE]          Define a macro, as the compiler's -D does.
-  -Xcompiler OPTION[,...]  Options of the host's compiler: -fopenmp.
+  -Xcompiler OPTION[,...]  Options for the host compiler, such as -fopenmp.
   --no-checks              Run at full speed, without checks.
   -h, --help               Show this message and exit.
 
   The exit status is the program's, 66 if something was reported, 2 if nothing
-  could be run. The program is not confined: run only programs that you trust.
-  Example: pytest-upskill run -I include -D N=1024 main.cu kernels.cu -- --size
-  3
+  could be run. There is no sandbox: run only programs that you trust. Example:
+  pytest-upskill run -I include -D N=1024 main.cu kernels.cu -- --size 3
 """
 
 

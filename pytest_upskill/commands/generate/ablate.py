@@ -38,11 +38,11 @@ _COLORS = {Effect.CARRIES: "green", Effect.HARMS: "red", Effect.NONE: "dim", Eff
 @click.option(
     "--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case and version."
 )
-@click.option("--budget", metavar="USD", type=Usd(), help="The most that this command may spend.")
-@click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="The most tokens that it may use.")
+@click.option("--budget", metavar="USD", type=Usd(), help="Maximum cost of this command.")
+@click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="Maximum tokens that this command may use.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where kernels run.")
-@click.option("--yes", is_flag=True, help="Do not ask before spending.")
-@click.option("--dry-run", is_flag=True, help="Show the sections and the estimate, and ask nothing.")
+@click.option("--yes", is_flag=True, help="Start without asking for confirmation.")
+@click.option("--dry-run", is_flag=True, help="Show the sections and the cost estimate; query no model.")
 @click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON.")
 @click.pass_context
 def command(
@@ -59,8 +59,9 @@ def command(
 ) -> None:
     """Measure which sections of a skill carry its lift.
 
-    The student answers the cases with the whole skill, without the skill, and without each section in turn. Sections
-    without a measured effect can be removed. They are also left out all at once, because two of them may say the same.
+    The student answers the cases with the whole skill, without the skill, and without each section in turn. A section
+    without a measured effect can be removed. All such sections are also left out together, because two of them may say
+    the same.
     """
     progress = Progress()
     subject = subject_of(skill, student, progress)

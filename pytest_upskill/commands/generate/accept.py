@@ -29,9 +29,11 @@ _DIGITS = 12
 @click.command("accept")
 @click.argument("skill", metavar="SKILL", required=False, type=click.Path(path_type=Path))
 @click.argument("names", metavar="[CASE]...", nargs=-1)
-@click.option("--yes", is_flag=True, help="Accept without a question, unless the code has hidden characters.")
+@click.option("--yes", is_flag=True, help="Accept without confirmation, unless the code has hidden characters.")
 @click.option("--show", is_flag=True, help="Only show the code; store nothing.")
-@click.option("--list", "listed", is_flag=True, help="List what is accepted, of a skill or of all; change nothing.")
+@click.option(
+    "--list", "listed", is_flag=True, help="List the accepted cases of a skill, or of all skills; change nothing."
+)
 @click.option("--revoke", is_flag=True, help="Stop trusting the code of these cases.")
 @click.pass_context
 def command(
@@ -39,9 +41,10 @@ def command(
 ) -> None:
     """Show the code of the cases that upskill-gen wrote, and trust it on this machine.
 
-    Until then a generated case's reference and inputs run in a sandbox. SKILL is a skill's folder; CASE names some of
-    its cases. Only the code is trusted ('op', '## Reference', '## Inputs'): if it changes, it has to be accepted
-    again. The acceptance is stored in your own state folder, never in the skill. The exit status is 1 if you decline.
+    Until you accept a generated case, its reference and inputs run in a sandbox. SKILL is a skill's folder; CASE names
+    some of its cases (default: all). Only the code is accepted ('op', '## Reference', '## Inputs'); if it changes,
+    accept it again. The acceptance is stored in your own state folder, never in the skill. The exit status is 1 if you
+    decline.
     """
     if sum((yes, show, listed, revoke)) > 1:
         raise UsageError("--yes, --show, --list and --revoke exclude each other: keep one")

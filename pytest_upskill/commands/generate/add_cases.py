@@ -31,9 +31,9 @@ from pytest_upskill.generator.questions import case_step
 def command(path: Path, cases: int, language: str | None, contract: str | None, options: AskOptions) -> None:
     """Add proven cases to a skill.
 
-    SKILL is a skill's folder, made by upskill-gen or not. The teacher plans operators that the skill has no case for;
-    new cases are split so that training and held-out part stay equal. The same command keeps to its plan until all of
-    it is written.
+    SKILL is a skill's folder; upskill-gen need not have written it. The teacher plans operators for which the skill
+    has no case. New cases are distributed so that the training part and the held-out part stay equal. If you repeat
+    the command, it continues with the same plan until all of its cases are written.
     """
     found, asking = existing(path, language, contract), Asking(options, "add-cases")
     order, folder = found.order, found.folder

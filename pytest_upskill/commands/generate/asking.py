@@ -64,16 +64,16 @@ _OPTIONS = (
         metavar="NAME",
         default=DEFAULT,
         show_default=True,
-        help="A student with a model, or files:DIR: questions are written to DIR, answers read from it.",
+        help="A student with a model, or files:DIR to write questions to DIR and read answers from it.",
     ),
     click.option(
-        "--attempts", type=click.IntRange(1, 20), default=3, show_default=True, help="The most answers to a question."
+        "--attempts", type=click.IntRange(1, 20), default=3, show_default=True, help="Maximum answers to one question."
     ),
-    click.option("--budget", metavar="USD", type=Usd(), help="The most that this command may spend."),
-    click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="The most tokens that it may use."),
+    click.option("--budget", metavar="USD", type=Usd(), help="Maximum cost of this command."),
+    click.option("--max-tokens", metavar="N", type=click.IntRange(0), help="Maximum tokens that this command may use."),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where kernels run."),
     click.option(
-        "--dry-run", is_flag=True, help="Show the estimate, and the first question if it is known; ask nothing."
+        "--dry-run", is_flag=True, help="Show the cost estimate, and the first question if it is known; query no model."
     ),
     click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON."),
 )

@@ -20,13 +20,15 @@ _SHOWN = 30
 
 @click.command("delete")
 @click.argument("folder", metavar="SKILL", type=click.Path(path_type=Path))
-@click.option("--force", is_flag=True, help="Remove it even if upskill-gen did not make it, or changes are not in git.")
+@click.option(
+    "--force", is_flag=True, help="Remove it even if upskill-gen did not write it, or changes are not in git."
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def command(folder: Path, force: bool, yes: bool) -> None:
-    """Remove a skill that upskill-gen has made.
+    """Remove a skill that upskill-gen has written.
 
-    Shows the files of the folder SKILL first, and asks. A folder without the record of upskill-gen, or with changes
-    that are not committed to git, is refused. Stored answers of the teacher stay.
+    Shows the files of the folder SKILL and asks for confirmation. A folder without a record of upskill-gen, or with
+    changes that are not committed to git, is not removed. Stored answers of the teacher are kept.
     """
     _check(folder)
     files = sorted(path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())

@@ -33,14 +33,19 @@ _MOVING = ("text", "text_hash", "always", "reference", "solution", "inputs")
 
 @click.command("freeze")
 @click.argument("item", metavar="ITEM")
-@click.option("--run", "run", metavar="RUN", help="A number, or a JSON report.  [default: the latest with one]")
+@click.option(
+    "--run",
+    "run",
+    metavar="RUN",
+    help="The run: a number or a JSON report.  [default: the latest with a counterexample]",
+)
 @click.option("--dry-run", is_flag=True, help="Check the example, and write nothing.")
 def command(item: str, run: str | None, dry_run: bool) -> None:
-    """Have a case always try the counterexample of an item.
+    """Add the counterexample of an item to the examples that its case always tries.
 
-    Adds the example to 'always' in the frontmatter of the case's file. From then on it is tried for every reply, before
-    the drawn examples. The case's own solution must pass it; otherwise the file stays as it is. Prompts do not
-    change. ITEM is an id, or a part of it that only one item has, such as 'softmax[glm-4.7-skill]'.
+    Adds the example to 'always' in the frontmatter of the case. From then on, every reply is judged on it before the
+    drawn examples. If the case's own solution fails on the example, the file is not changed. Prompts do not change.
+    ITEM is an id, or a part that only one id contains, such as 'softmax[glm-4.7-skill]'.
     """
     with opened_history() as history:
         number, found = _found(history, item, run)

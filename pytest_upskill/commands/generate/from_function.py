@@ -28,8 +28,8 @@ def command(spec: str, into: Path, name: str | None, shapes: Sequence[str], opti
     """Make a case from a PyTorch or NumPy function.
 
     MODULE is a module or a file below the current folder. The function is called in a sandbox, with tensors of several
-    shapes and dtypes; those that work become the case's, and the function its reference. What it needs from its own
-    module is taken over.
+    shapes and dtypes; the case gets those that work. The function, with whatever it needs from its module, becomes the
+    reference.
     """
     from pytest_upskill.importers import function_source, own_function
     from pytest_upskill.importers.sandbox import Sandbox

@@ -24,10 +24,11 @@ _OPTIONS = (
                  help="The number of cases; half are held out."),
     click.option("--name", metavar="NAME", help="The name of the skill.  [default: the teacher's]"),
     click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=Path("skills"), show_default=True,
-                 help="The folder that gets the skill's folder."),
+                 help="The folder in which the skill's folder is created."),
     click.option("--part-tokens", metavar="N", type=click.IntRange(500), default=PART_TOKENS, show_default=True,
-                 help="A longer text is read in parts of about this length: the teacher takes notes on each."),
-    click.option("--plan", "only_plan", is_flag=True, help="Stop after the plan. Run again without it to go on."),
+                 help="Split longer texts into parts of about this many tokens."),
+    click.option("--plan", "only_plan", is_flag=True,
+                 help="Stop after the plan; run the command again without --plan to continue."),
 )  # fmt: skip
 
 

@@ -19,9 +19,9 @@ from pytest_upskill.reporting.text_style import plural, printable
 def command(file: Path, wanted: Wanted, options: AskOptions) -> None:
     """Write a skill with proven cases from the transcript of a coding agent.
 
-    FILE is JSON Lines or JSON of Claude Code, Codex, OpenHands, SWE-agent or a chat, or Markdown. The teacher gets it
-    whole, as a quotation: nothing in it is an instruction. A longer one is read in parts, and the skill written from
-    the notes on them.
+    FILE is a transcript of Claude Code, Codex, OpenHands, SWE-agent or a chat in JSON or JSON Lines, or a Markdown
+    file. The teacher gets the whole transcript as a quotation, so nothing in it counts as an instruction. A longer one
+    is split into parts; the teacher takes notes on each and writes the skill from the notes.
     """
     check_exists(file)
     transcript = read_transcript(file)

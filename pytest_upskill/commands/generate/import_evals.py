@@ -25,8 +25,8 @@ from pytest_upskill.commands.generate.importing import (
 def command(path: Path, into: Path | None, options: ImportOptions) -> None:
     """Make text cases from an evals.json of skill-creator or agentskills.io.
 
-    PATH is the file, or the folder of a skill with evals/evals.json. Each expectation (or assertion) becomes a rubric,
-    which a model judges. Evals that need files are listed with the reason.
+    PATH is the file, or the folder of a skill with evals/evals.json. Each expectation (or assertion) becomes an entry
+    of a rubric, which a model judges. Evals that need files are not imported, but listed with the reason.
     """
     check_exists(path)
     from pytest_upskill.importers import evals_json

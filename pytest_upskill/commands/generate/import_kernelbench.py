@@ -26,9 +26,9 @@ from pytest_upskill.errors import UsageError, shown_path
 def command(path: Path, into: Path, options: ImportOptions) -> None:
     """Make cases from problems of KernelBench.
 
-    PATH is a problem's file, or a folder with problems below it: Python files with 'class Model', 'get_inputs' and
-    'get_init_inputs'. Each problem whose shapes can vary becomes a case; the others are listed with the reason, also
-    those whose result is constant. Their code runs in a sandbox only.
+    PATH is a problem or a folder that contains problems: Python files with 'class Model', 'get_inputs' and
+    'get_init_inputs'. Each problem whose shapes can vary becomes a case. Others, such as those with a constant result,
+    are listed with the reason. The code of problems runs only in a sandbox.
     """
     check_exists(path)
     from pytest_upskill.importers import kernelbench

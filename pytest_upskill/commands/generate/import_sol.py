@@ -25,9 +25,9 @@ from pytest_upskill.commands.generate.importing import (
 def command(path: Path, into: Path, options: ImportOptions) -> None:
     """Make cases from definitions of SOL-ExecBench or FlashInfer-Bench.
 
-    PATH is a definition (JSON), or a folder with definitions below it; workloads beside them give the values of
-    numbers. Axes of the type 'var' become dims. Definitions that cannot become a case are listed with the reason. Their
-    code runs in a sandbox only.
+    PATH is a definition (JSON), or a folder that contains definitions. Axes of the type 'var' become dims. Numbers
+    among the inputs get their values from workloads beside the definition. Definitions that cannot become a case are
+    listed with the reason. Their code runs only in a sandbox.
     """
     check_exists(path)
     from pytest_upskill.importers import sol

@@ -23,10 +23,10 @@ from pytest_upskill.commands.generate.importing import (
 @into_option(None, "The skill that gets the cases.  [default: the skill that PATH is in]")
 @imports
 def command(path: Path, into: Path | None, options: ImportOptions) -> None:
-    """Make text cases from the tests of a skill that Hugging Face's upskill, another tool, wrote.
+    """Make text cases from tests of Hugging Face's upskill, another tool.
 
-    PATH is the skill's folder (with skill_meta.json) or a file with tests, of version 1 or 2. 'contains' runs as it is.
-    Tests that need files or tools are listed with the reason.
+    PATH is the folder of a skill with skill_meta.json, or a file with tests, of version 1 or 2. 'contains' has the
+    same meaning here. Tests that need files or tools are not imported, but listed with the reason.
     """
     check_exists(path)
     from pytest_upskill.importers import upskill_tests

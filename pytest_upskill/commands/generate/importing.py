@@ -28,9 +28,9 @@ STATUSES = (
 )
 _OPTIONS = (
     click.option("--no-prove", is_flag=True,
-                 help="Skip the self-check; to do it, run the command again without --no-prove."),
+                 help="Skip the self-check; to run it later, repeat the command without --no-prove."),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where cases are tried."),
-    click.option("--replace", is_flag=True, help="Overwrite cases of the same names that hold another text."),
+    click.option("--replace", is_flag=True, help="Overwrite existing cases of the same name."),
     click.option("--json", "as_json", is_flag=True, help="Write the result to stdout as JSON."),
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from pytest_upskill.records.version import VERSION
 PACKAGE = "pytest_upskill.commands.generate"
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "new": ("new", "Write a skill with proven cases."),
-    "template": ("template", "Write the skeleton of a skill with one case that passes; needs no key."),
+    "template": ("template", "Write the skeleton of a skill with one case that passes (needs no key)."),
     "add-cases": ("add_cases", "Add proven cases to a skill."),
     "case": ("one_case", "Add one case, for an operator that you describe."),
     "from-function": ("from_function", "Make a case from a PyTorch or NumPy function."),
@@ -20,12 +20,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import-sol": ("import_sol", "Make cases from definitions of SOL-ExecBench or FlashInfer-Bench."),
     "import-upskill": ("import_upskill", "Make cases from tests of Hugging Face's upskill, another tool."),
     "import-evals": ("import_evals", "Make cases from an evals.json (skill-creator, agentskills.io)."),
-    "plan": ("plan", "Say how many cases and trials decide a lift, and what they cost."),
-    "lint": ("lint", "Check skills and cases, and what upskill-gen has recorded of them."),
+    "plan": ("plan", "Show how many cases and trials decide a lift, and what they cost."),
+    "lint": ("lint", "Check the files of skills and cases, as pytest-upskill lint does."),
     "accept": ("accept", "Show the code of cases, and trust it on this machine."),
-    "freeze": ("freeze", "Have a case always try the counterexample of an item."),
+    "freeze": ("freeze", "Add the counterexample of an item to the examples that its case always tries."),
     "refine": ("refine", "Improve a skill from the counterexamples of a student."),
-    "triggers": ("triggers", "Improve the description of a skill, so that it is chosen when it should be."),
+    "triggers": ("triggers", "Improve the description of a skill, so that agents open it when they should."),
     "ablate": ("ablate", "Measure which sections of a skill carry its lift."),
     "delete": ("delete", "Remove a skill that upskill-gen has written."),
 }

@@ -41,14 +41,18 @@ _NOTES = 4000
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("skills"),
     show_default=True,
-    help="The folder that gets the skill's folder.",
+    help="The folder in which the skill's folder is created.",
 )
 @language_option()
 @contract_option()
 @click.option(
-    "--student", metavar="NAME", help="Measure each case's difficulty: this student's pass rate without the skill."
+    "--student",
+    metavar="NAME",
+    help="Measure each case's difficulty as the pass rate of this student without the skill.",
 )
-@click.option("--plan", "only_plan", is_flag=True, help="Stop after the plan. Run again without it to go on.")
+@click.option(
+    "--plan", "only_plan", is_flag=True, help="Stop after the plan; run the command again without --plan to continue."
+)
 @asks_a_teacher
 def command(
     task: str,
@@ -63,9 +67,9 @@ def command(
 ) -> None:
     """Write a skill with proven cases.
 
-    TASK says what the skill is for, in a sentence or more. The teacher plans the cases, then writes the skill and each
-    case; a case is kept once it is proven in a sandbox. Nothing that the teacher wrote is trusted before you have read
-    it and run 'upskill-gen accept'.
+    TASK says what the skill is for, in a sentence or more. The teacher plans the cases, and then writes the skill and
+    each case. A case is kept only if it is proven in a sandbox. What the teacher wrote is not trusted until you have
+    read it and run 'upskill-gen accept'.
     """
     if not task.strip():
         raise click.BadParameter("TASK is empty: say what the skill is for")

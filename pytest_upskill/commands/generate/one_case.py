@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """Add one proven case to a skill.
 
-    SKILL is a skill's folder; OPERATOR says in words what the kernel computes.
+    SKILL is a skill's folder. OPERATOR says in words what the kernel computes.
     """
     found, asking = existing(path, language, contract), Asking(options, "case")
     called = name or _name_from(operator)

@@ -50,24 +50,30 @@ class Design:
 
 @click.command(
     "plan",
-    epilog="Exit status: 0 if a design within the budget finds the lift with the power that is wanted, without more "
+    epilog="Exit status: 0 if a design within the budget finds the lift with the required power, without more "
     "cases than the skill has; 7 if more cases or a larger budget are needed; 2 for a usage error.",
 )
 @click.argument("skill", metavar="SKILL", type=click.Path(path_type=Path))
-@click.option("--lift", type=Real(0, 1, min_open=True), default=0.2, show_default=True, help="The lift to be found.")
+@click.option(
+    "--lift",
+    type=Real(0, 1, min_open=True),
+    default=0.2,
+    show_default=True,
+    help="The lift that the run must be able to detect.",
+)
 @click.option("--baseline", type=Real(0, 1), default=0.4, show_default=True, help="The pass rate without the skill.")
 @click.option("--trials", metavar="N", type=click.IntRange(1, 20), help="Only this number of trials of each case.")
 @click.option(
     "--student", "students", metavar="NAME", multiple=True, help="A student whose prices are used; can be repeated."
 )
-@click.option("--budget", metavar="USD", type=Usd(), help="The most that all replies may cost.")
+@click.option("--budget", metavar="USD", type=Usd(), help="Maximum cost of all replies.")
 @click.option(
     "--power",
     "wanted",
     type=Real(0.05, 0.99),
     default=0.8,
     show_default=True,
-    help="How likely the lift is to be found.",
+    help="The required probability of detecting the lift.",
 )
 @click.option(
     "--spread",
@@ -88,10 +94,10 @@ def command(
     wanted: float,
     spread: float,
 ) -> None:
-    """Say how many cases and trials decide a lift, and what they can cost, before anything is paid.
+    """Show how many cases and trials decide a lift, and what they can cost.
 
-    No student is queried. For the cases of SKILL, and for as many as are needed, the table shows the probability (the
-    power) that the verdict on a lift of this size is 'better', and the most that the replies can cost.
+    No student is queried. The table shows, for the cases of SKILL and for as many as are needed, the probability
+    (power) that the verdict on a lift of this size is 'better', and the maximum cost of the replies.
     """
     if baseline + lift > 1 + 1e-9:
         raise UsageError(f"--lift {lift:g} over --baseline {baseline:g} is a pass rate above 1; lower one of them")

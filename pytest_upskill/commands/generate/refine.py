@@ -67,8 +67,8 @@ STATUSES = (
 @click.command("refine", epilog=STATUSES)
 @click.argument("skill", metavar="SKILL", type=click.Path(path_type=Path))
 @click.option("--student", metavar="NAME", required=True, help="The student whose failures are shown to the teacher.")
-@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="The most new versions.")
-@click.option("--target", metavar="TOKENS", type=click.IntRange(50), help="The most tokens of the skill's text.")
+@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="Maximum new versions.")
+@click.option("--target", metavar="TOKENS", type=click.IntRange(50), help="Maximum tokens of the skill's text.")
 @click.option(
     "--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case and version."
 )
@@ -79,9 +79,9 @@ def command(
 ) -> None:
     """Improve a skill from the counterexamples of a student.
 
-    The teacher sees what failed in training cases, and writes a new SKILL.md. It replaces the old one only if held-out
-    cases, which the teacher never sees, show that it is better: one-sided exact p of at most 0.05, after Holm's
-    correction for all rounds. Each round is a file in evals/history/.
+    The teacher sees the failures in training cases and writes a new SKILL.md. The new version replaces the old one
+    only if it is significantly better on held-out cases, which the teacher never sees: exact one-sided p of at most
+    0.05, after Holm's correction for all rounds. Each round is a file in evals/history/.
     """
     progress = Progress()
     subject = subject_of(skill, student, progress)

@@ -59,12 +59,14 @@ def _noise(ctx: click.Context, parameter: click.Parameter, value: str) -> Noise:
 
 @click.command("triggers", epilog=STATUSES.replace("training case", "training query"))
 @click.argument("skill", metavar="SKILL", type=click.Path(path_type=Path))
-@click.option("--student", metavar="NAME", help="The student that chooses; without one, only queries are written.")
+@click.option(
+    "--student", metavar="NAME", help="The student that chooses skills; without it, only the queries are written."
+)
 @click.option("--noise", metavar="N", default="20", show_default=True, callback=_noise,
-              help="Other skills that the student sees; N:SEED draws others.")  # fmt: skip
+              help="Number of other skills that the student sees; N:SEED selects other ones.")  # fmt: skip
 @click.option("--queries", type=click.IntRange(10, 400), default=40, show_default=True,
               help="Queries to write, if there is no evals/triggers.json.")  # fmt: skip
-@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="The most new descriptions.")
+@click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="Maximum new descriptions.")
 @click.option("--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each query.")
 @asks_a_teacher
 def command(
@@ -72,10 +74,10 @@ def command(
 ) -> None:
     """Improve the description of a skill from the choices of a student.
 
-    If the skill has no evals/triggers.json, the teacher writes it first: queries that should make an agent open the
-    skill, and near misses. The teacher sees every second query, with what the student chose, and writes a new
-    description. It replaces the old one only if the other queries, which are held out, show that it is better:
-    one-sided exact p of at most 0.05, after Holm's correction for all rounds. Each round is a file in evals/history/.
+    If the skill has no evals/triggers.json, the teacher first writes it: queries for which an agent should open the
+    skill, and near misses. Then the teacher sees every second query with the student's choice, and writes a new
+    description. It replaces the old one only if it is significantly better on the other queries, which are held out:
+    exact one-sided p of at most 0.05, after Holm's correction for all rounds. Each round is a file in evals/history/.
     """
     progress, skill_path = Progress(), skill_file(skill).absolute()
     load_skill(skill_path)
