@@ -81,9 +81,8 @@ class CudaExtension(extension_kernel.Extension):  # type: ignore[misc]
         for one in found if outputs else ():
             if type(one) is torch.Tensor and one.device != device:
                 return f"returned a tensor on device '{one.device}', where one on '{device}' was asked for"
-        filled = [
-            one for one in (*found, *self.targets) if isinstance(one, torch.Tensor) and one.is_cuda and one.numel()
-        ]
+        dense = [one for one in (*found, *self.targets) if type(one) is torch.Tensor and one.layout is torch.strided]
+        filled = [one for one in dense if one.is_cuda and one.numel() > 0]
         self.written = not filled or any(map(torch.ops.upskill_cuda.written, filled))
         if outputs:
             found = [one.cpu() if type(one) is torch.Tensor and one.layout is torch.strided else one for one in found]
