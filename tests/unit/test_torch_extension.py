@@ -243,6 +243,7 @@ def test_a_build_is_loaded_by_kernels_and_its_operator_is_called(server: WorkerS
     [
         ({"check": "assert x.is_contiguous()"}, "rejects", "'x' of dtype complex64 is accepted"),
         ({"check": CHECK.replace("x.is_contiguous() and ", "")}, "strides", "'out' has other values; read the strides"),
+        ({"check": CHECK.replace("x.is_contiguous()", "x.stride(1) == 1 and w.is_contiguous()")}, "strides", "with tensors whose rows lie apart, 'out' has other values"),
         ({"more": ""}, "opcheck", "has no implementation for tensors without data"),
         ({"more": FAKE.replace("empty_like(x)", "empty_like(x).t()")}, "opcheck", "gives shape torch.Size([3, 2])"),
         ({"body": f"{SCALE}\n    x.zero_()"}, "opcheck", "raised"),

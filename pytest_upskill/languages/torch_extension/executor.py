@@ -125,12 +125,13 @@ class ExtensionExecutor(PythonExecutor):
         return ""
 
     def _strided(self, call: Call) -> str:
-        answer, found = self._other(call, "strided")
-        if found is not None:
-            return "" if found.kind == "exception" else f"with tensors that are not contiguous: {found.message}"
-        if wrong := self._differing(answer):
-            advice = "read the strides, call contiguous(), or refuse it with TORCH_CHECK"
-            return f"with tensors that are not contiguous, '{wrong}' has other values; {advice}"
+        for mode, what in (("apart", "that are not contiguous"), ("padded", "whose rows lie apart")):
+            answer, found = self._other(call, mode)
+            if found is not None and found.kind != "exception":
+                return f"with tensors {what}: {found.message}"
+            if found is None and (wrong := self._differing(answer)):
+                advice = "read the strides, call contiguous(), or refuse it with TORCH_CHECK"
+                return f"with tensors {what}, '{wrong}' has other values; {advice}"
         return ""
 
     def _differing(self, answer: Answer) -> str:
@@ -182,12 +183,12 @@ def _rank(call: Call, answer: Answer) -> tuple[float, float]:
     """How little a call shows when it is repeated with other arguments; the lowest one is repeated.
 
     An argument that is updated in place shows nothing if the call leaves its values as they are, and neither do the
-    strides of a single element. Then a small call is better than a large one.
+    strides of dims of one element. Then a small call is better than a large one.
     """
     tensors = [one for one in call.arguments if isinstance(one, TensorArgument)]
     elements = sum(one.elements for one in tensors)
     if min((one.elements for one in tensors), default=0) == 0:
         return math.inf, 0
     kept = [one for one in tensors if one.role == "inplace" and bytes(answer.outputs[one.name]) == bytes(bytes_of(one))]
-    single = [one for one in tensors if one.elements == 1]
+    single = [one for one in tensors if 1 in one.shape]
     return len(kept) + len(single), elements if elements >= _ENOUGH else 0
