@@ -89,7 +89,7 @@ class CudaExtensionExecutor(ExtensionExecutor):
         ]
 
     def _launches_in_order(self, call: Call, mode: str, when: str, advice: str) -> Assertion:
-        """Whether a call ends in order when launches must not go where they go without a word of the binding."""
+        """A call that fails if a kernel is launched on the current device, or on a default stream, by mistake."""
         _, problem = self._other(call, mode)
         what = f"{when}: {problem.message}" if problem else ""
         if problem and "it is launched on" in problem.message:
