@@ -4,7 +4,7 @@
     ├── UsageError            an option, an ini value or a students table with a wrong value
     ├── SkillError            a SKILL.md that breaks the specification
     ├── CaseError             a case that is invalid, or cannot be judged
-    │   └── NotACase          a Markdown file beside cases that is none
+    │   └── NotACase          a Markdown file beside cases that is not a case
     ├── BudgetStopped         the next reply could exceed the remaining budget
     └── InfrastructureError   machine, tool or server failed: never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
@@ -71,7 +71,7 @@ class BudgetStopped(UpskillError):
 
 
 class InfrastructureError(UpskillError):
-    """A machine, a tool or a server failed, which is no statement about the student."""
+    """A machine, a tool or a server failed, which says nothing about the student."""
 
 
 class StudentError(InfrastructureError):

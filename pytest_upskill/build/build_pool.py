@@ -32,13 +32,13 @@ class Job(Generic[T]):
         return self._number < other._number
 
     def result(self) -> T:
-        """Waits for the input and then for the work. Raises what either of them raised."""
+        """Wait for the input and then for the work. Raises what either of them raised."""
         self.given.result()
         self.do()
         return self._result.result()
 
     def do(self) -> None:
-        """Does the work, unless another thread has begun it."""
+        """Do the work, unless another thread has begun it."""
         if not self._free.acquire(blocking=False):
             return
         try:
@@ -46,7 +46,7 @@ class Job(Generic[T]):
         except Exception as error:
             self._result.set_exception(error)
         except BaseException:
-            self._free.release()  # an interrupt is no result
+            self._free.release()  # an interrupt is not a result
             raise
 
 
@@ -73,7 +73,7 @@ class BuildPool:
         return self.after(nothing, lambda _: work())
 
     def close(self) -> None:
-        """Begins no further job, and ends the compilers of those in progress, so that the threads end at once."""
+        """Begin no further job, and end the compilers of those in progress, so that the threads end at once."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         os.eventfd_write(self._stop, 1)
 

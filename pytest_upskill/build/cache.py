@@ -105,7 +105,7 @@ class Cache:
             shutil.rmtree(path, ignore_errors=True)
 
     def evict(self, spared_seconds: float = _SPARED_SECONDS) -> int:
-        """Removes the least recently used entries until the limit holds; returns how many.
+        """Remove the least recently used entries until the limit holds; returns how many.
 
         Entries used within ``spared_seconds`` stay: another process may be about to open them. Entries share files
         (hard links); each file counts once.
@@ -153,7 +153,7 @@ class Cache:
             shutil.rmtree(discarded, ignore_errors=True)
 
     def _uses(self) -> Iterator[tuple[float, Path]]:
-        """When each entry was used last, and its folder."""
+        """The folder of each entry, and when it was last used."""
         for manifest in self._entries.glob(f"entries/*/*/{_MANIFEST}"):
             with contextlib.suppress(OSError):
                 yield manifest.stat().st_mtime, manifest.parent

@@ -83,7 +83,7 @@ def compile_confined(
     limits: CompileLimits,
     internal: Sequence[str] = (),
 ) -> Compiled:
-    """Writes the sources into ``scratch`` and runs a shell script there. Its exit status decides.
+    """Write the sources into ``scratch`` and run a shell script there. Its exit status decides.
 
     ``products`` are the files that are kept of those that the script makes. ``path`` are folders for PATH, before the
     system's. Raises ToolchainError or SandboxError for failures that the source does not cause.
@@ -125,7 +125,7 @@ class CachedCompiler:
     def _compile(
         self, folder: Path, products: Sequence[str], script: str, sources: Mapping[str, str], **options: Any
     ) -> tuple[Made, str]:
-        """Fills the folder of a cache entry with ``products``; returns the output of the script as well. ``options``
+        """Fill the folder of a cache entry with ``products``; returns the output of the script as well. ``options``
         and errors are those of ``compile_confined``.
         """
         with self._cache.scratch() as scratch:

@@ -14,7 +14,7 @@ from pytest_upskill.paths import cache_folder, write_atomically
 
 
 def store(data: bytes) -> str:
-    """Keeps a file; returns its SHA-256 (hex). Raises InfrastructureError."""
+    """Keep a file; returns its SHA-256 (hex). Raises InfrastructureError."""
     digest = hashlib.sha256(data).hexdigest()
     path = _place(digest)
     try:

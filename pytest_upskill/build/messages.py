@@ -54,8 +54,9 @@ class _Block:
 
 
 def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
-    """At most about 40 lines, errors first, without warnings when there are errors. ``entry`` is the generated source,
-    whose lines are named; ``internal`` are texts (prefixes of ours) to remove.
+    """A message in about 40 lines at most: errors first, and warnings only if there are no errors.
+
+    ``entry`` is the generated source, whose lines are named; ``internal`` are texts (prefixes of ours) to remove.
     """
     blocks = _blocks([line[:_MOST_READ] for line in output.replace("\r", "").splitlines()])
     chosen = [block for block in blocks if block.severity == 0] or blocks

@@ -36,7 +36,7 @@ class Compiler:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Its folders, which may be outside of the system's."""
+        """The compiler's folders, which may be outside of the system's."""
         real = self.program.resolve().parent
         return (self.program.parent, real.parent if real.name == "bin" else real)
 

@@ -55,7 +55,7 @@ def _is_small(one: Kept) -> bool:
 
 
 def kill_check(kept: Sequence[Kept], run: Run, repeat: Repeat, *, atomics: bool = False) -> bool | None:
-    """None for a mutant that fails an example, and is killed; for a survivor whether all its results had the bits of
+    """None for a killed mutant, which fails an example; for a survivor, whether all its results had the bits of
     the right kernel's, so that the two may be equivalent.
     """
     unseen = True

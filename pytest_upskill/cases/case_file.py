@@ -333,7 +333,7 @@ def _published(scope: Scope, value: Value, operator: Operator) -> Published:
     for one in given:
         if one not in known:
             raise scope.fail(
-                f"'args' of 'hub' names '{one}', which is no argument, dim or result{suggest(one, known)}", value
+                f"'args' of 'hub' names '{one}', which is not an argument, dim or result{suggest(one, known)}", value
             )
     return Published(name, given)
 

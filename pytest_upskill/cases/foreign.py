@@ -14,7 +14,7 @@ _EXPECTATION = re.compile(r"\b(?:contains|matches|rubric)[ \t]*:")
 
 
 def is_foreign(text: str, known: Collection[str]) -> bool:
-    """Whether a text that is no valid case shows no mark of one; ``known`` are the keys of cases.
+    """Whether a text that is not a valid case shows no mark of one; ``known`` are the keys of cases.
 
     Marks are keys of ours where the frontmatter is, or should be, and a ``## Reference`` in Python.
     """

@@ -128,7 +128,7 @@ def _machine(case: Case, device: str) -> Machine:
 
 
 def _started_build(case: Case, machine: Machine) -> BuildPool:
-    """Builds the solution while PyTorch is imported; for nothing if the results have other dtypes than most have."""
+    """Build the solution while PyTorch is imported; for nothing if the results have other dtypes than most have."""
     language, signature = language_of(case), contract_of(case).signature(case, ResultFacts({}, {}))
     assert case.solution is not None
     sources, pool = {language.source_name: case.solution.source}, BuildPool(1)
@@ -138,7 +138,7 @@ def _started_build(case: Case, machine: Machine) -> BuildPool:
 
 
 def _judge(case: Case, machine: Machine, seed: int, example: str | None, full: bool, style: TextStyle) -> bool:
-    """Judges the solution, prints the result, and returns whether it passed."""
+    """Judge the solution, print the result, and return whether it passed."""
     with importing():
         from pytest_upskill.commands.close_up import Observer  # imports torch
         from pytest_upskill.oracle import explore
@@ -237,7 +237,7 @@ def _compiler_words(outcome: Outcome) -> list[str]:
 
 
 def _launches(statistics: LaunchStatistics) -> str:
-    """Empty for a language without launches."""
+    """The launches in words; empty for a language without launches."""
     calls, launches = statistics.calls, statistics.launches
     if not calls:
         return ""
@@ -255,7 +255,7 @@ def _field(label: str, text: str, style: TextStyle) -> Iterator[str]:
 
 
 def _check_fully(case: Case, machine: Machine, style: TextStyle) -> bool:
-    """Tries wrong results and mutants, prints what was found, and returns whether the case passed."""
+    """Try wrong results and mutants, print what was found, and return whether the case passed."""
     from pytest_upskill.case_quality.self_check import SelfCheck
     from pytest_upskill.execution.case_gate import subject_of
 

@@ -22,7 +22,7 @@ _FILTERS = (
 
 
 def filtered(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options --skill and --student."""
+    """Add the options --skill and --student."""
     for option in reversed(_FILTERS):
         command = option(command)
     return command

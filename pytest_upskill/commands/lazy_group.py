@@ -31,7 +31,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help_text) for name, (_, help_text) in self.table.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command. An error of ours, or a file that cannot be read, is a message on stderr and exit status 2."""
+        """Run a command. An error of ours, or a file that cannot be read, is a message on stderr and exit status 2."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # click ends the program without a word, as a pipe's reader expects

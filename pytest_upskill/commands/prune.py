@@ -69,7 +69,7 @@ def _digests(questions: PromptRenderer, case: Case, skill_path: Path, arm: str) 
 
 
 def prune(skill_path: Path, root: Path, dry_run: bool = False, known: Sequence[Path] = ()) -> list[str]:
-    """Prunes a skill's cassettes, and its stored replies below ``root``; one line for each reply that is removed.
+    """Prune a skill's cassettes, and its stored replies below ``root``; one line for each reply that is removed.
 
     A stored reply that another one of the ``known`` skills with this name uses is kept.
     """

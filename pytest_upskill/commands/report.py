@@ -58,7 +58,7 @@ def command(run: str, suffix: str | None, output: str | None) -> None:
 
 
 def _target(output: str) -> ReportTarget:
-    """Where to write. Raises UsageError."""
+    """The file to write to. Raises UsageError."""
     form, colon, _ = output.partition(":")
     if colon and form in values.REPORT_FORMS:
         try:
@@ -71,7 +71,7 @@ def _target(output: str) -> ReportTarget:
 
 
 def _view(history: History, stored: StoredRun) -> View:
-    """As after the run: with its gates, and what has changed since earlier runs."""
+    """The view as it was after the run, with its gates, and with the changes since earlier runs."""
     named = () if stored.info.self_check else (LAST, *stored.info.gates.runs)
     found, aa_runs = comparisons(history, stored, named), history.aa_runs(stored.number)
     return build_view(list(stored.items), stored.info, comparisons=found, aa_runs=aa_runs)

@@ -17,7 +17,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Ends this process as after an error: with all that it started, and without leaving a folder."""
+    """End this process as after an error: with all that it started, and without leaving a folder."""
     process.end_all()
     raise SystemExit(128 + number)
 

@@ -103,7 +103,7 @@ class Settings:
 
     @property
     def self_check(self) -> bool:
-        """No student was named: the cases themselves are checked."""
+        """Whether the cases themselves are checked, because no student was named."""
         return not self.students
 
 

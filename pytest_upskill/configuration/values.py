@@ -150,7 +150,7 @@ def compared_run(text: str) -> str:
     """The run to compare with: a number, ``last``, or a JSON report."""
     if not (text == "last" or text.isdecimal() or text.endswith((".json", ".jsonl"))):
         forms = "a number that `pytest-upskill runs` shows, 'last', or a JSON report (run.json)"
-        raise ValueError(f"{text!r} is no run; accepted: {forms}; a path goes before the option")
+        raise ValueError(f"{text!r} is not a run; accepted: {forms}; a path goes before the option")
     return text
 
 

@@ -16,7 +16,7 @@ class Refused(Exception):
 
 
 def main() -> None:
-    """Prints one JSON object: ``error``, or ``driver``, ``library`` and ``devices``."""
+    """Print one JSON object: ``error``, or ``driver``, ``library`` and ``devices``."""
     try:
         found = look()
     except (OSError, Refused) as error:

@@ -124,7 +124,7 @@ def _checked(text: str) -> _Checked:
 
 def _tree(text: str) -> ast.expr:
     if not text:
-        raise ValueError(f"an empty text is no expression; {_KNOWN}")
+        raise ValueError(f"an empty text is not an expression; {_KNOWN}")
     if len(text) > MAX_LENGTH:
         raise ValueError(f"'{text[:40]}...' has {len(text)} characters; an expression has at most {MAX_LENGTH}")
     if "\n" in text or "#" in text:

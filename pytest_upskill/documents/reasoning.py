@@ -19,7 +19,7 @@ from pytest_upskill.documents.markdown import Fence, FenceReader, fences, lines_
 class Format:
     """How models mark the parts of a reply: patterns of tags, empty if there is no such tag.
 
-    ``draft`` begins what is no answer, up to ``draft_end``. A lone ``draft_end`` means that all before it was
+    ``draft`` begins what is not an answer, up to ``draft_end``. A lone ``draft_end`` means that all before it was
     reasoning, since chat templates often open it themselves; not with ``lone`` False. Blocks between the last
     ``answer`` and its ``answer_end`` count alone, if there are any. With ``final``, nothing before ``answer`` counts.
     """
@@ -342,7 +342,7 @@ class _Scan:
         return True
 
     def _drop(self) -> None:
-        """All that was read so far is no answer."""
+        """All that was read so far is not an answer."""
         found = self.blocks or self.marked_blocks or self._reader.inside
         self.dropped, self._answer = self.dropped or bool(found), None
         self._reader = FenceReader()

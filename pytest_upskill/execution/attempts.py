@@ -60,7 +60,7 @@ class Attempts:
         self._unchecked: deque[Task] = deque()
 
     def prefetch(self, near: Iterable[Task], later: Iterable[Task]) -> None:
-        """Starts the first attempts at ``near`` tasks, and only requests the replies to ``later`` ones.
+        """Start the first attempts at ``near`` tasks, and only request the replies to ``later`` ones.
 
         Of the cases that have yet to be checked, only the first is checked now: the others would delay its item.
         """
@@ -76,19 +76,19 @@ class Attempts:
                 self._want_early(task)
 
     def first(self, task: Task) -> Answered:
-        """Waits for the first attempt, which is started unless it is under way."""
+        """Wait for the first attempt, which is started unless it is under way."""
         return self._result(self._pending.get(task.id) or self._first(task))
 
     def again(self, task: Task, question: Question) -> Answered:
-        """Starts a later attempt, and waits for it."""
+        """Start a later attempt, and wait for it."""
         return self._result(self._begin(task, question))
 
     def forget(self, task: Task) -> None:
-        """Drops the attempt at a task that was run."""
+        """Drop the attempt at a task that was run."""
         self._pending.pop(task.id, None)
 
     def close(self) -> None:
-        """Drops what is under way, starts no further work, and does not wait."""
+        """Drop what is under way, start no further work, and do not wait."""
         self._pending.clear()
         self._pool.close()
 
@@ -125,7 +125,7 @@ class Attempts:
         return Answered(reply, extraction, self._backend.submit(self._request(task, extraction.kernel)))
 
     def _result(self, job: Job[Answered]) -> Answered:
-        """Waits for an attempt. Meanwhile cases of later tasks are checked, and their replies requested."""
+        """Wait for an attempt. Meanwhile cases of later tasks are checked, and their replies requested."""
         while self._unchecked and not job.given.done():
             self._gate.build_ahead(list(self._unchecked)[:CHECKED_TOGETHER])
             task = self._unchecked.popleft()

@@ -66,7 +66,7 @@ class CaseGate:
         """The quality of text cases, by the digest of their text."""
 
     def build_ahead(self, tasks: Iterable[Task]) -> None:
-        """Starts the builds of solutions whose cases have yet to be checked."""
+        """Start the builds of solutions whose cases have yet to be checked."""
         for task in (task for task in tasks if _is_gated(task) and task.kind is ItemKind.KERNEL):
             with contextlib.suppress(Exception):  # raised again where the item is run
                 self._self_check.send_ahead(self._subject(task.case), self._submit)

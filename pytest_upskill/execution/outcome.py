@@ -59,7 +59,7 @@ def _untrusted(task: Task) -> tuple[str, ...]:
 
 
 def spec_outcome(task: Task) -> Outcome:
-    """Validates the skill itself."""
+    """Validate the skill itself."""
     problems = validate(task.skill_path)
     file = skill_file(task.skill_path)
     errors = [str(SkillError(one.message, file, one.line)) for one in problems if one.severity == "error"]
@@ -134,7 +134,7 @@ def _without_kernel(case: Case, extraction: Extraction, further: Sequence[Assert
 
 
 def cut_off(task: Task, reply: Reply) -> Outcome | None:
-    """The outcome of a reply that failed because it was cut off, which is no fault of the student; else None."""
+    """The outcome of a reply that failed because it was cut off, which is not the student's fault; else None."""
     if reply.finish != "length":
         return None
     problem = f"the reply was cut off after {reply.tokens.output} tokens, before it was complete"

@@ -104,7 +104,7 @@ class Pipeline:
         )
 
     def load(self, tasks: Iterable[Task]) -> None:
-        """Imports what these tasks need. What cannot be imported is reported where the task is run."""
+        """Import what these tasks need. What cannot be imported is reported where the task is run."""
         cases = [task.case for task in tasks if task.case is not None and task.case.kind == "kernel"]
         with importing():
             for module in _JUDGING if cases else ():
@@ -114,7 +114,7 @@ class Pipeline:
                     language_of(case), contract_of(case)
 
     def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
-        """Starts replies and builds of ``tasks``, and only the replies of ``later`` ones."""
+        """Start replies and builds of ``tasks``, and only the replies of ``later`` ones."""
         self._attempts.prefetch(filter(self._is_asked, tasks), filter(self._is_asked, later))
 
     def estimate(self, tasks: Iterable[Task]) -> str:
@@ -134,7 +134,7 @@ class Pipeline:
         return estimate(questions, outdated)
 
     def run(self, task: Task) -> Outcome:
-        """Queries and judges. The outcome reports what goes wrong with a student, a case or a server."""
+        """Query and judge. The outcome reports what goes wrong with a student, a case or a server."""
         outcome = self._outcome(task)
         outdated = self._replies.outdated(task.id)
         reused = self._replies.earlier.reused(task.id)
@@ -175,7 +175,7 @@ class Pipeline:
             self._attempts.forget(task)
 
     def close(self) -> None:
-        """Drops what is under way, and does not wait."""
+        """Drop what is under way, and do not wait."""
         self._attempts.close()
         self._backend.close()
 

@@ -81,7 +81,7 @@ def _lines(number: int) -> str:
 
 
 def read_answer(text: str, number: int) -> list[tuple[bool, str]]:
-    """For each of ``number`` statements, as shown: whether it is true, and why. Raises Unreadable unless there is
+    """Whether each of ``number`` statements, in the order shown, is true, and why. Raises Unreadable unless there is
     exactly one line for each.
     """
     found: dict[int, tuple[bool, str]] = {}
@@ -187,7 +187,7 @@ class RubricJudge:
         return self._judge_of(task.student) if task.student else None
 
     def _ask(self, task: Task, judge: StudentConfig, reply: Reply, number: int, answers: _Answers) -> None:
-        """Asks for one answer; one that cannot be read is asked for again, with the reason."""
+        """Ask for one answer; one that cannot be read is asked for again, with the reason."""
         question = self._question(task, reply, number)
         for reading in range(_READINGS):
             if reading and not self._replies.student(judge.name).goes_on(question):

@@ -57,7 +57,7 @@ class TriggerQuestions:
     def outcome(self, task: Task, reply: Reply) -> Outcome:
         """Whether the student chose the skill for the queries that should trigger it, and for no others.
 
-        An answer that cannot be read is inconclusive: it is no choice.
+        An answer that cannot be read is inconclusive: it is not a choice.
         """
         case, listing = task.case, self._listing(task)
         assert case is not None and case.should_trigger is not None

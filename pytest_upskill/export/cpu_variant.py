@@ -45,7 +45,7 @@ _NEXT = "the compiler's message is above; correct the source and build again"
 
 
 def build_variant(project: Path) -> Path:
-    """Builds the project in a folder; returns the folder of the variant, which replaces an earlier one.
+    """Build the project in a folder; returns the folder of the variant, which replaces an earlier one.
 
     Raises UsageError for a folder without a project that can be built, and for one that does not compile;
     InfrastructureError if files cannot be written.
@@ -85,7 +85,7 @@ def _files(project: Path) -> Iterator[File]:
     """The sources in a folder. Raises UsageError, and InfrastructureError for what cannot be read."""
     if not (project / build_toml.NAME).is_file():
         rule = f"a project of kernel-builder has a file {build_toml.NAME}"
-        raise UsageError(f"{shown_path(project)} is no project: {rule}; pytest-upskill export writes one")
+        raise UsageError(f"{shown_path(project)} is not a project: {rule}; pytest-upskill export writes one")
     for path in sorted(project.rglob("*")):
         name = path.relative_to(project).as_posix()
         if name.partition("/")[0] in _SKIPPED or path_problem(name) or not path.is_file():
@@ -133,7 +133,7 @@ class _VariantCompiler(ExtensionCompiler):
         toolkit: Toolkit,
         precompiled: Mapping[str, Path],
     ) -> Made:
-        """Fills ``folder`` with the library and the runtime that it needs. Raises UsageError."""
+        """Fill ``folder`` with the library and the runtime that it needs. Raises UsageError."""
         compiler, found = toolchain.find_compiler(), headers()
         sources = {path: text for path, text in texts.items() if not path.endswith((".py", ".md", ".toml", ".cu"))}
         sources["torch-ext/registration.h"] = generated.REGISTRATION
@@ -188,7 +188,7 @@ def _renamed(library: bytes) -> bytes:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Replaces a folder by one with these files. Raises InfrastructureError."""
+    """Replace a folder by one with these files. Raises InfrastructureError."""
     fresh = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}")
     try:
         for path, data in files.items():

@@ -18,9 +18,9 @@ _MADE = {"build", "result", "__pycache__", ".pytest_cache"}
 
 
 def write_project(folder: Path, files: Mapping[str, str]) -> bool:
-    """Writes a project; False if the folder holds just that already. Builds in it are removed if a file has changed.
+    """Write a project; False if the folder holds just that already. Builds in it are removed if a file has changed.
 
-    Raises UsageError for a folder that is no export of ours, or that was changed since; InfrastructureError if it
+    Raises UsageError for a folder that is not an export of ours, or that was changed since; InfrastructureError if it
     cannot be written. Then the folder is as it was.
     """
     encoded = {path: text.encode("utf-8", "surrogateescape") for path, text in files.items()}
@@ -55,7 +55,7 @@ def _known(folder: Path) -> dict[str, str]:
     """The hashes of the files of an export of ours that is unchanged. Raises UsageError for any other folder."""
     next_step = "name another folder, or move this one away"
     if not folder.is_dir() or folder.is_symlink():
-        raise UsageError(f"{shown_path(folder)} exists and is no folder; {next_step}")
+        raise UsageError(f"{shown_path(folder)} exists and is not a folder; {next_step}")
     try:
         hashes = json.loads((folder / MARKER).read_text(encoding="utf-8"))["files"]
         found = {str(path): str(value) for path, value in hashes.items()}

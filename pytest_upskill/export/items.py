@@ -27,7 +27,7 @@ class Exported:
 def export_item(
     outcome: Outcome, case: Case, info: RunInfo, folder: Path, taken: dict[str, str] | None = None
 ) -> Exported:
-    """Writes the project of an item to a folder of its own below ``folder``. ``taken`` gets the project's name, with
+    """Write the project of an item to a folder of its own below ``folder``. ``taken`` gets the project's name, with
     the item: no other item may have it.
 
     Raises UsageError for an item that cannot be exported, CaseError for a reference that fails, InfrastructureError if
@@ -85,7 +85,7 @@ def _project(outcome: Outcome, case: Case, info: RunInfo) -> tuple[str, dict[str
 
 
 def export_run(outcomes: Iterable[Outcome], info: RunInfo, root: Path, folder: Path) -> Iterator[Exported | str]:
-    """Exports the first passing kernel of each case of a run; yields problems as texts."""
+    """Export the first passing kernel of each case of a run; yields problems as texts."""
     done: dict[Path, str] = {}
     names: dict[str, str] = {}
     for outcome in outcomes:

@@ -187,7 +187,7 @@ class Operation:
 
     @cached_property
     def given(self) -> tuple[TensorArgument, ...]:
-        """Results that the caller allocates: their shape is no size of an argument."""
+        """Results that the caller allocates: their shape is not a size of an argument."""
         return tuple(
             TensorArgument(one.name, self._dtype(one), None, True) for one in self._outputs if one.shape is None
         )
@@ -244,7 +244,7 @@ class Operation:
 
     @cached_property
     def schema(self) -> str:
-        """As a binding registers it."""
+        """The schema that a binding registers."""
         written = {one.name for one in self.tensors if one.written}
         arguments = ", ".join(f"{kind}{'!' if name in written else ''} {name}" for kind, name in self.parameters)
         count = len(self.results)

@@ -57,7 +57,7 @@ class Ablation:
     lift: Difference
     together: Row | None
     undecided: int
-    """Outcomes that are no verdict on the student, which count nowhere."""
+    """Outcomes that are not verdicts on the student, which count nowhere."""
 
     @property
     def may_go(self) -> tuple[Row, ...]:
@@ -72,7 +72,7 @@ def ablate(
     trials: int,
     seen: Seen = lambda outcome: None,
 ) -> Ablation:
-    """Runs the skill ``text`` whole, without each section, and not at all; then without all that may go together.
+    """Run the skill ``text`` whole, without each section, and not at all; then without all that may go together.
 
     Raises BudgetStopped, and StudentError if no section can be compared.
     """

@@ -15,7 +15,7 @@ def parts_of(cases: Sequence[Case], named: Sequence[str] = ()) -> tuple[list[Cas
     """The training cases and the held-out ones: as ``named`` for these, else as recorded beside each case.
 
     Without a record the hash of its name decides for each case, so that further cases change no other's part. A case
-    that a record does not list is for training. Raises UsageError for a name that is no case, CaseError for a record
+    that a record does not list is for training. Raises UsageError for a name that is not a case, CaseError for a record
     that cannot be read.
     """
     known = [case.name for case in cases]

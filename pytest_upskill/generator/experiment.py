@@ -86,7 +86,7 @@ class Runner(Protocol):
         """An outcome for each case, arm and trial, in this order. Each has the verdict, the failed assertions, the
         counterexample, the kernel, what the compiler says, tokens and cost.
 
-        What is no verdict on the student (a server, a limit on time, the budget) is an outcome of its own kind.
+        A result without a verdict on the student (a server, a limit on time, the budget) is an outcome of its own kind.
         """
 
     def cost(self, cases: Sequence[Case], shown: Sequence[Arm], trials: int) -> Cost:
@@ -153,11 +153,11 @@ class Experiment:
         return self._replies.new_problems()
 
     def hurry(self) -> None:
-        """Ends the waits of ``close``. For the handler of a signal."""
+        """End the waits of ``close``. For the handler of a signal."""
         self._replies.hurry()
 
     def close(self, at_once: bool = False) -> None:
-        """Ends the student's open questions; ``at_once`` waits for none of their replies."""
+        """End the student's open questions; ``at_once`` waits for none of their replies."""
         self._replies.stop(at_once)
         self._student.close()
         self._pipeline.close()

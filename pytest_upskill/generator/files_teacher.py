@@ -52,7 +52,7 @@ class FilesTeacher:
         return future
 
     def close(self) -> None:
-        """Does nothing: no question is open."""
+        """Do nothing: no question is open."""
 
     def _answer(self, step: Step) -> Reply:
         prompt, answer = (self.folder / f"{_stem(step)}.{kind}.md" for kind in ("prompt", "answer"))

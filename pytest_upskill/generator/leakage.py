@@ -1,6 +1,6 @@
 """Whether a skill gives the solutions or tasks of its cases away: shared runs of tokens (n-grams).
 
-A skill teaches by code, so that its solutions share pieces with it. Copied solutions are told apart by long runs: the
+A skill teaches by code, so that its solutions share pieces with it. Long runs distinguish copied solutions: the
 share of all runs of ``SOLUTION_TOKENS`` tokens of a solution that the skill's text holds, too. Comments, includes and
 blanks do not count. A copy with other names, types (``float`` to ``__half``, with its conversions) or sizes is found by
 longer runs of folded tokens: ``_folded`` says what does not count in them.

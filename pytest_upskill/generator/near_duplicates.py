@@ -34,7 +34,7 @@ Arguments = tuple[TensorSpec | ScalarSpec, ...]
 
 
 def duplicates_of(case: Case, others: Iterable[Case], open_runner: OpenRunner) -> list[Case]:
-    """Those of the others that ask for the same operator. Raises SandboxError."""
+    """The cases among ``others`` that ask for the same operator. Raises SandboxError."""
     candidates = [(other, adapted) for other in others for adapted in adaptations(case, other)]
     agreeing = _agreeing(case, [adapted for _, adapted in candidates], open_runner)
     found = {one.name: one for (one, _), agrees in zip(candidates, agreeing, strict=True) if agrees}

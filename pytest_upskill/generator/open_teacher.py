@@ -35,7 +35,7 @@ def teacher_config(spec: str, tables: Tables, folder: Path) -> StudentConfig | P
             raise UsageError(f"--teacher: {spec!r} names no folder; write files:DIR")
         path = (folder / Path(directory).expanduser()).resolve()
         if path.exists() and not path.is_dir():
-            raise UsageError(f"--teacher: {path} is no folder; name one for the questions and answers")
+            raise UsageError(f"--teacher: {path} is not a folder; name one for the questions and answers")
         return path
     try:
         found = registry.resolve([spec], tables, folder)

@@ -115,7 +115,7 @@ def _in_use(names: Sequence[str], taken: Sequence[str]) -> Iterator[str]:
 def _wrong_texts(plan: Plan, skill: str) -> Iterator[str]:
     names = [one.name for one in plan.cases]
     if README in names:
-        yield f"evals/{README}.md would be no case, but a file for readers; choose another name"
+        yield f"evals/{README}.md would not be a case, but a file for readers; choose another name"
     for name in filter(is_reserved, (plan.skill, *names)):
         yield f"'{name}' is the name of a device on Windows, where no file can have it; choose another"
     for one in plan.cases:
@@ -136,7 +136,7 @@ def _parsed(block: Fence) -> Any:
         return YAML(typ="safe", pure=True).load(block.source)
     except Exception as error:  # YAML's tags and numbers raise what they like
         said = " ".join(str(error).split())[:200]
-        raise Refused(f"the plan's block is no valid {block.language.upper()} ({said}); {_FORM}") from None
+        raise Refused(f"the plan's block is not valid {block.language.upper()} ({said}); {_FORM}") from None
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

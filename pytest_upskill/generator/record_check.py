@@ -12,7 +12,7 @@ from pytest_upskill.generator.leakage import Leakage, skill_text
 from pytest_upskill.skills.skill import Problem
 
 FEWEST = 4
-"""Proven cases below which an uneven split is no mistake."""
+"""Proven cases below which an uneven split is not a mistake."""
 
 
 def problems(folder: Path, cases: Sequence[Case]) -> Iterator[tuple[Path, Problem]]:

@@ -79,7 +79,7 @@ class Compared:
 
     @property
     def changes(self) -> Mapping[str, float]:
-        """By case: by how much its pass rate rose."""
+        """The change of the pass rate of each case."""
         both = (case for case in self.old if self.new.get(case))
         return {case: _rate(self.new[case]) - _rate(self.old[case]) for case in both}
 
@@ -151,7 +151,7 @@ class Refiner:
     """By version: the outcomes of training cases."""
 
     def run(self, start: str) -> Refined:
-        """Refines the text ``start``. Raises BudgetStopped, and StudentError if the teacher or the student gives no
+        """Refine the text ``start``. Raises BudgetStopped, and StudentError if the teacher or the student gives no
         answers: a later call with the same arguments continues.
         """
         current, rounds = start, list[Round]()
@@ -205,7 +205,7 @@ class Refiner:
         return self._ran[text]
 
     def _proposal(self, number: int, current: str, before: Sequence[Outcome], earlier: Sequence[Round]) -> Proposal:
-        """Asks the teacher until an answer is valid, with what was wrong with each earlier one."""
+        """Ask the teacher until an answer is valid, with what was wrong with each earlier one."""
         prompt = self.question(current, before, earlier)
         step = Step(f"{self.called}-{number}-{prompt.digest[:8]}", prompt)
         refused, replies = list[str](), list[Reply]()

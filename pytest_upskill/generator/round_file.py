@@ -48,7 +48,7 @@ def earlier_rounds(evals: Path) -> int:
 
 
 def write_round(evals: Path, one: Round, options: Options, by: By, name: str) -> Path:
-    """Writes the file of a round, and returns its path; the same round has the same file, however often it is written.
+    """Write the file of a round, and return its path; the same round has the same file, however often it is written.
 
     ``name`` is that of the file with the skill's text. Raises OSError.
     """

@@ -115,7 +115,7 @@ Trials = dict[int, Outcome]
 
 
 def compare(before: StoredRun, after: StoredRun, chosen: Filter | None = None) -> Comparison:
-    """Compares two runs; where each has one student, and another, their items are paired all the same."""
+    """Compare two runs; where each has one student, and another, their items are paired all the same."""
     chosen = chosen or Filter()
     old, new = ([item for item in run.items if chosen.matches(item)] for run in (before, after))
     renamed = _renamed(old, new)
@@ -194,7 +194,7 @@ def _rates(old: Mapping[Key, Trials], new: Mapping[Key, Trials]) -> Iterator[Rat
 
 
 def _trials(rows: Mapping[Key, Trials], name: Key) -> dict[str, list[bool]]:
-    """By case: whether each decided trial passed."""
+    """Whether each decided trial passed, by case."""
     found: dict[str, list[bool]] = {}
     for key, trials in rows.items():
         if key.kind in _ASKED and (key.skill, key.student, key.arm) == (name.skill, name.student, name.arm):

@@ -44,7 +44,7 @@ def find_run(history: History, text: str) -> int:
     if text == LAST:
         return history.latest()
     if not text.isdecimal():
-        raise UsageError(f"{text!r} is no run: name {FORMS}")
+        raise UsageError(f"{text!r} is not a run: name {FORMS}")
     if int(text) not in numbers:
         shown = ", ".join(map(str, numbers[-_SHOWN:]))
         raise UsageError(f"there is no run {text} in {history.path}; the latest are {shown}")
@@ -52,7 +52,7 @@ def find_run(history: History, text: str) -> int:
 
 
 def comparisons(history: History, run: StoredRun, named: Sequence[str]) -> dict[str, Comparison | str]:
-    """By name of an earlier run: what has changed since in ``run``, or why that is unknown."""
+    """The changes from each earlier run (by name) to ``run``, or why they are unknown."""
     return {name: _compared(history, run, name) for name in dict.fromkeys(named)}
 
 

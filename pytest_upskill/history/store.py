@@ -93,7 +93,7 @@ class AARun:
 
 
 def path_of(root: Path) -> Path:
-    """Where the history of a rootdir is."""
+    """The path of the history of a rootdir."""
     return root / HOME / FILE
 
 
@@ -276,5 +276,5 @@ class History:
 
 
 def _encodable(text: str) -> str:
-    """Without lone surrogates, which a name may hold and SQLite cannot."""
+    """The text without lone surrogates, which a name may contain and SQLite cannot store."""
     return text.encode("utf-8", "replace").decode("utf-8")

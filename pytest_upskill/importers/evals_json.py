@@ -59,7 +59,7 @@ def read(one: Foreign, name: str) -> str:
     """The text of the case. Raises NotImported with the reason."""
     data = one.data
     if not isinstance(data, Mapping):
-        raise NotImported(f"it is no object, but {type(data).__name__}")
+        raise NotImported(f"it is not an object but {type(data).__name__}")
     task = checked_text(data.get("prompt"), "'prompt'")
     if files := data.get("files"):
         names = ", ".join(map(str, files if isinstance(files, list | Mapping) else [files]))

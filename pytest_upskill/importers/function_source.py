@@ -56,7 +56,7 @@ def find(spec: str, folder: Path) -> FunctionSource:
             isinstance(one, ast.AsyncFunctionDef | ast.ClassDef) and one.name == name.partition(".")[0]
             for one in tree.body
         ):
-            raise UsageError(f"'{name}' is no plain function: name a function at the top of the module")
+            raise UsageError(f"'{name}' is not a plain function: name a function at the top of the module")
         raise UsageError(f"{shown_path(path)} defines no function '{name}' at its top{suggest(name, functions)}")
     node = functions[name]
     parameters, left_out = _parameters(node)
@@ -81,7 +81,7 @@ def _path(module: str, folder: Path) -> Path:
     parts = module.split(".")
     if not all(part.isidentifier() for part in parts):
         raise UsageError(
-            f"'{module}' is no module: write it as in an import, or name its file: path/to/file.py:function"
+            f"'{module}' is not a module: write it as in an import, or name its file: path/to/file.py:function"
         )
     roots = [folder, folder / "src", *(Path(one) for one in sys.path if one)]
     for root in roots:

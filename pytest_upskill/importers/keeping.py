@@ -61,7 +61,7 @@ class Kept:
 class Keeping:
     """One import into the skill at ``folder``, entered while it runs. ``make_prover`` is None if nothing is proven.
 
-    Raises UsageError if the folder is no skill and cannot become one, or another command writes to it.
+    Raises UsageError if the folder is not a skill and cannot become one, or another command writes to it.
     """
 
     def __init__(
@@ -198,10 +198,10 @@ def _check_is_free(folder: Path) -> None:
     import re
 
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise UsageError(f"{shown_path(folder)} is no skill: it has no SKILL.md, and is not empty; name another folder")
+        raise UsageError(f"{shown_path(folder)} is not a skill: it is not empty and has no SKILL.md; name another")
     name = folder.name
     if not re.fullmatch(SKILL_NAME, name) or len(name) > MAX_NAME or is_reserved(name):
-        raise UsageError(f"--into: '{name}' is no name of a skill: use lower-case letters, digits and single hyphens")
+        raise UsageError(f"--into: '{name}' is not a skill name: use lower-case letters, digits and single hyphens")
 
 
 def names_of(wanted: Sequence[str]) -> list[str]:

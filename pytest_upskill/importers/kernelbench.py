@@ -24,7 +24,7 @@ _UNUSABLE = "its code gave an answer that cannot be used"
 def problems(path: Path) -> list[Foreign]:
     """The problems in a file, or in the Python files below a folder, in the order of their numbers.
 
-    Files of a folder that define none of a problem's parts are no problems, and not listed.
+    Files of a folder that define none of a problem's parts are not problems, and not listed.
     """
     if path.is_file():
         return [Foreign(path.name, _wanted(path), path)]

@@ -34,7 +34,7 @@ def given_shapes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise UsageError(f"--shape {text!r}: write the sizes of an argument, as in x=rows,cols or ids:int64=n")
         dtype = match["dtype"]
         if dtype is not None and dtype not in ITEM_SIZE:
-            raise UsageError(f"--shape {text!r}: '{dtype}' is no dtype{suggest(dtype, ITEM_SIZE)}")
+            raise UsageError(f"--shape {text!r}: '{dtype}' is not a dtype{suggest(dtype, ITEM_SIZE)}")
         sizes = [one for one in match["sizes"].split(",") if one]
         for size in sizes:
             _check_size(size, text)
@@ -55,7 +55,7 @@ def _check_size(size: str, text: str) -> None:
 
 
 def check_given(source: FunctionSource, given: Given) -> None:
-    """Raises UsageError for a shape of what is no parameter, or names a size like a parameter."""
+    """Raise UsageError if a shape is not of a parameter, or names a size like a parameter."""
     names = [str(one["name"]) for one in source.parameters]
     for name, one in given.items():
         if name not in names:

@@ -1,4 +1,4 @@
-"""Asks the sandbox of untrusted references about code that is no case yet. Its answers are data to be checked."""
+"""Asks the sandbox of untrusted references about code that is not a case yet. Its answers are data to be checked."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Function:
         """Whether it needs autograd, which is switched on once it says so."""
 
     def call(self, arguments: Sequence[Argument], dims: Dims, dtype: str, seed: int = 0) -> Call:
-        """Raises Unsuitable if it raises, or returns what is no tensor."""
+        """Raises Unsuitable if it raises, or returns something other than tensors."""
         given = self._made(arguments, dims, dtype, seed)
         if sum(one.numel() for one in given.values() if isinstance(one, torch.Tensor)) > MOST_ELEMENTS:
             raise Unsuitable(f"its arguments have more than {MOST_ELEMENTS:,} elements")
@@ -114,7 +114,7 @@ class Function:
             try:
                 return torch.from_numpy(numpy.array(value))
             except TypeError as error:
-                raise Unsuitable(f"it returns what is no tensor: {error}") from None
+                raise Unsuitable(f"it returns something that is not a tensor: {error}") from None
         raise Unsuitable(f"it returns {type(value).__name__}, where a kernel returns tensors")
 
     def _made(self, arguments: Sequence[Argument], dims: Dims, dtype: str, seed: int) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def _study(
 
 
 def _ranks(arguments: Sequence[Argument], names: Sequence[str]) -> dict[int, int]:
-    """By place of a dim: the largest number of dimensions of an argument that has it in its shape."""
+    """For each place of a dim, the largest number of dimensions of an argument with this dim in its shape."""
     found: dict[int, int] = {}
     for one in arguments:
         for text in one.get("shape", ()):

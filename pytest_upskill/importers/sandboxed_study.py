@@ -22,7 +22,7 @@ from pytest_upskill.importers.size_fit import fit, told_names
 from pytest_upskill.importers.size_ranges import Found, joint_samples, ranges
 
 MOST_TENSORS = 16
-"""Of a case, inputs and parameters together: more is no kernel, but a network."""
+"""Of a case, inputs and parameters together: more is not a kernel, but a network."""
 _CAPS = (16, 32, 64, 128, 256)
 _DELTAS = (1, 2, 4, 8)
 _SLOW = 0.05
@@ -45,7 +45,7 @@ def study(source: str) -> dict[str, Any]:
 
 
 class NothingVaries(Unsuitable):
-    """No size can vary without another one of the same value."""
+    """Each size is tied to another size of the same value, so no size can vary."""
 
 
 def _study(problem: Problem) -> dict[str, Any]:

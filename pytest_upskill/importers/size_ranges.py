@@ -61,8 +61,9 @@ def ranges(works: Callable[[Values], bool], base: Values, roles: Mapping[int, in
 
 
 def joint_samples(works: Callable[[Values], bool], base: Values, found: Found) -> list[Values]:
-    """Some sizes in which all sites vary at once. Sites are dropped from ``found``, the last one first, until they
-    work: those that have to agree with others.
+    """Samples of sizes in which all sites vary at once.
+
+    Sites that have to agree with others are dropped from ``found``, the last one first, until the sizes work.
     """
     _raise_lows(works, base, found)
     while found.dims:

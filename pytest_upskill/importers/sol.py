@@ -38,7 +38,7 @@ def definitions(path: Path) -> list[Foreign]:
         listed = found if isinstance(found, list) else [found]
         if not any(_is_definition(one) for one in listed):
             raise UsageError(
-                f"{shown_path(path)} is no definition: that is an object with 'name', 'axes', 'inputs', 'outputs' and "
+                f"{shown_path(path)} is not a definition, an object with 'name', 'axes', 'inputs', 'outputs' and "
                 "'reference'"
             )
         return [_foreign(path, one, path.name) for one in listed]
@@ -72,7 +72,7 @@ def read(definition: Foreign, name: str, sandbox: Sandbox) -> str:
     if isinstance(data, str):
         raise NotImported(data)
     if not isinstance(data, Mapping):
-        raise NotImported(f"it is no object, but {type(data).__name__}")
+        raise NotImported(f"it is not an object but {type(data).__name__}")
     source = checked_text(data.get("reference"), "'reference'")
     try:
         tree = parse_module(source)
@@ -157,7 +157,7 @@ def _scalar(name: str, dtype: str, workloads: Sequence[Mapping[str, Any]]) -> fl
 
 
 def _workloads(definition: Foreign) -> list[Mapping[str, Any]]:
-    """The workloads beside a definition, or in FlashInfer-Bench's folder for them, without lines that are no JSON."""
+    """The workloads beside a definition, or in FlashInfer-Bench's folder for them, without lines that are not JSON."""
     path = definition.path
     places = [path.with_name("workload.jsonl"), path.with_name("workloads.jsonl")]
     parts = list(path.parts)

@@ -48,7 +48,7 @@ class Axes:
             raise NotImported(f"the expression {expression!r} cannot be read") from None
         names = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name)}
         if unknown := sorted(names - {*self.dims, *self.constants, *self.expressions}):
-            raise NotImported(f"{expression!r} depends on {unknown[0]!r}, which is no axis: on values, not on sizes")
+            raise NotImported(f"{expression!r} depends on {unknown[0]!r}, which is not an axis: on values, not sizes")
         if depth > len(self.expressions):
             raise NotImported(f"the expression {expression!r} refers to itself")
         for node in ast.walk(tree):

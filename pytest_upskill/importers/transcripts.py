@@ -1,7 +1,7 @@
 """Transcripts of coding agents as text: what was asked and answered, which tools were called, what they gave.
 
 Read are JSON Lines and JSON of Claude Code, Codex, OpenHands, SWE-agent, and of chats in the forms of OpenAI, Anthropic
-and Gemini; Markdown and plain text as they are. Nothing is cut off; what is no text, such as images, is named.
+and Gemini; Markdown and plain text as they are. Nothing is cut off; parts that are not text, such as images, are named.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Turn = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """``turns`` in order; ``unread`` is the number of lines that are no JSON."""
+    """``turns`` in order; ``unread`` is the number of lines that are not JSON."""
 
     turns: tuple[Turn, ...]
     unread: int = 0
@@ -168,7 +168,7 @@ def _blocks(content: Any, role: str) -> Iterator[Turn]:
 
 
 def _codex(entry: Mapping[str, Any]) -> Iterator[Turn]:
-    """An item of Codex that is no message."""
+    """An item of Codex that is not a message."""
     kind = entry.get("type") or entry.get("role")
     if kind in ("function_call", "custom_tool_call", "local_shell_call"):
         given = next((entry[key] for key in ("arguments", "input", "action") if entry.get(key)), "")

@@ -86,7 +86,7 @@ def read(test: Foreign, name: str) -> str:
     """The text of the case. Raises NotImported with the reason."""
     data = test.data
     if not isinstance(data, Mapping):
-        raise NotImported(f"it is no object, but {type(data).__name__}")
+        raise NotImported(f"it is not an object but {type(data).__name__}")
     given = next((key for key in _INPUTS if key in data), "input")
     task = checked_text(data.get(given), f"'{given}'")
     for key, why in _NEEDS_TOOLS.items():

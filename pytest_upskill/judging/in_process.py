@@ -30,7 +30,7 @@ class InProcess:
         self._pool = BuildPool(BUILD_THREADS)
 
     def submit(self, request: JudgeRequest) -> Future[JudgeResult]:
-        """Starts the build now; the thread that first calls ``result`` does the rest: PyTorch's default dtype is
+        """Start the build now; the thread that first calls ``result`` does the rest: PyTorch's default dtype is
         global.
         """
         prepared = self._pool.begin(lambda: self._prepare(request)).result if _can_start(request) else None
@@ -41,7 +41,7 @@ class InProcess:
         return self._pool.begin(work)
 
     def close(self) -> None:
-        """Starts no further work, and does not wait."""
+        """Start no further work, and do not wait."""
         self._pool.close()
 
     def _prepare(self, request: JudgeRequest) -> Prepared:

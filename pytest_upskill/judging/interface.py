@@ -106,4 +106,4 @@ class Backend(Protocol):
         """The result, as a future. The build may start now; the result reports all errors."""
 
     def close(self) -> None:
-        """Cancels all requests without a result."""
+        """Cancel all requests without a result."""

@@ -48,7 +48,7 @@ LEAST_MEMORY = 256 << 20
 
 
 def judge(request: JudgeRequest) -> JudgeResult:
-    """Builds the sources, runs them on examples and compares. The result reports what goes wrong; it is not raised."""
+    """Build the sources, run them on examples and compare. The result reports what goes wrong; it is not raised."""
     try:
         machine = machine_for(request)
     except UpskillError as error:
@@ -71,7 +71,7 @@ class Prepared:
 
 
 def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
-    """Reads the case and builds the sources. Raises CaseError, and InfrastructureError if they cannot be built."""
+    """Read the case and build the sources. Raises CaseError, and InfrastructureError if they cannot be built."""
     case = case_of(request)
     contract, language = contract_of(case), language_of(case)
     runner = None
@@ -140,7 +140,7 @@ def finish(
 
 
 def problem_of(error: UpskillError) -> JudgeResult:
-    """The result that reports an error. Raises errors that are no fault of the case, the request or the machine."""
+    """The result that reports an error. Raises errors that neither the case, the request nor the machine causes."""
     if isinstance(error, CaseError):
         return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, error.message), Problem("case", error.message, error.line))
     if isinstance(error, UsageError):

@@ -48,7 +48,7 @@ class WorkerPool:
         return result
 
     def close(self) -> None:
-        """Cancels requests that no worker has begun; workers exit once they are done."""
+        """Cancel requests that no worker has begun; workers exit once they are done."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _started(self) -> ProcessPoolExecutor:

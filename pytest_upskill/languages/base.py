@@ -46,7 +46,7 @@ class Tracer(Protocol):
         """What a call executes; None if it does not end in order."""
 
     def close(self) -> None:
-        """Ends its process."""
+        """End its process."""
 
 
 class Executor(Protocol):
@@ -58,20 +58,20 @@ class Executor(Protocol):
         return LaunchStatistics()
 
     def call(self, call: Call) -> Answer:
-        """Calls the kernel once; called for each example.
+        """Call the kernel once; called for each example.
 
         Crashes, timeouts and wrong accesses are findings in the answer. Raises SandboxError only if no process starts.
         """
 
     def repeat(self, call: Call, time: int) -> Answer:
-        """Repeats a call, to check that the kernel is deterministic; called after ``call`` with the same ``call``.
+        """Repeat a call, to check that the kernel is deterministic; called after ``call`` with the same ``call``.
 
         ``time`` counts repeats from 0, for devices that can run threads in another order. Returns and raises as
         ``call`` does.
         """
 
     def gradient(self, call: Call) -> Answer:
-        """Calls the kernel and differentiates it: the inputs are those of the kernel, then the gradient of each
+        """Call the kernel and differentiate it: the inputs are those of the kernel, then the gradient of each
         floating result; the outputs are the gradients of some inputs. Called if the case has the key ``gradients``.
         """
         message = f"{type(self).__name__} has no gradients"
@@ -92,7 +92,7 @@ class Executor(Protocol):
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Ends the process and frees its resources."""
+        """End the process and free its resources."""
 
 
 class Language(Protocol):
@@ -113,7 +113,7 @@ class Language(Protocol):
         """A text that changes whenever the same source could give another build; part of the self-check's cache key."""
 
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
-        """Builds a kernel; called once the contract accepts the sources, also from several threads.
+        """Build a kernel; called once the contract accepts the sources, also from several threads.
 
         ``entry`` is ``Signature.entry``. With ``checked`` False (mutants), only the compiler whose output runs is used,
         without coverage.

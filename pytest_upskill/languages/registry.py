@@ -24,7 +24,7 @@ class Registry(Generic[_Adapter]):
         self._known: dict[str, _Adapter] = {}
 
     def register(self, adapter: _Adapter) -> None:
-        """Adds an adapter for this process; it replaces an earlier one of the same name."""
+        """Add an adapter for this process; it replaces an earlier one of the same name."""
         self._known[adapter.name] = adapter
 
     def names(self) -> tuple[str, ...]:

@@ -131,7 +131,7 @@ def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) 
     right &= special | torch.isfinite(got)
     if bool(right.all()):
         return None
-    # The worst is furthest beyond its bound; what is no number where one was expected, or the reverse, comes first.
+    # The worst is furthest beyond its bound; what is not a number where one was expected, or the reverse, comes first.
     ratio = error / bound.clamp(min=_LEAST)
     beyond = torch.where(right, -1.0, ratio.nan_to_num(nan=torch.inf, posinf=torch.inf))
     flat = int(beyond.reshape(-1).argmax())
@@ -238,7 +238,7 @@ def _place(wrong: torch.Tensor) -> str:
 
 
 def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
-    """Says so if all wrong elements have the first or the last index along an axis."""
+    """Say so if all wrong elements have the first or the last index along an axis."""
     size = wrong.shape[axis]
     if size < 2:
         return ""
@@ -254,7 +254,7 @@ def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
 
 
 def _beyond(wrong: torch.Tensor, count: int) -> str:
-    """Says so if everything up to some element is right and most of what follows is wrong, or the reverse."""
+    """Say so if everything up to some element is right and most of what follows is wrong, or the reverse."""
     first = int(wrong.to(torch.uint8).argmax())
     rest = wrong.numel() - first
     if first >= 16 and rest > 1 and count >= 0.5 * rest:

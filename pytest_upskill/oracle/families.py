@@ -111,10 +111,10 @@ WEIGHTED = (*_PURE, "mixed", "mixed", "mixed", "mixed")
 
 
 def share(random: torch.Generator) -> float:
-    """Between 0 and 1."""
+    """A random number between 0 and 1."""
     return float(torch.rand((), generator=random))
 
 
 def integer(below: int, random: torch.Generator) -> int:
-    """Between 0 and ``below``, which is excluded."""
+    """A random integer from 0 to ``below``, exclusive."""
     return int(torch.randint(below, (), generator=random))

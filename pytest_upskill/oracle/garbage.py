@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Without automatic collections while modules are imported; what they made then counts as old."""
+    """A context without automatic collections, for imports; afterwards the new objects count as old."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -26,8 +26,10 @@ def importing() -> Iterator[None]:
 
 @contextmanager
 def spared() -> Iterator[None]:
-    """Without what exists at the beginning in any collection. Hypothesis, for one, collects before its first example.
-    Without effect within itself, and where the user has frozen objects.
+    """A context in which no collection examines the objects that exist at its start.
+
+    Hypothesis, for example, collects before its first example. The context has no effect within itself, or if the user
+    has frozen objects.
     """
     if gc.get_freeze_count():
         yield

@@ -12,7 +12,7 @@ from pytest_upskill.paths import cache_folder
 
 @contextmanager
 def own_folder() -> Iterator[None]:
-    """Lets Hypothesis write its caches beside ours; a temporary folder would remain if this process were killed."""
+    """Let Hypothesis write its caches beside ours; a temporary folder would remain if this process were killed."""
     before = vars(configuration).get("__hypothesis_home_directory")
     configuration.set_hypothesis_home_dir(cache_folder() / "hypothesis")
     try:

@@ -32,7 +32,7 @@ def isolated() -> Iterator[None]:
 
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """With torch's default dtype set: that of a result of integers and Python numbers, such as ``indices / 2``."""
+    """A context with this default dtype of torch, which results such as ``indices / 2`` have."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

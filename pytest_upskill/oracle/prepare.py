@@ -118,7 +118,7 @@ class Preparation:
         return Preparation(case)
 
     def close(self) -> None:
-        """Does nothing: there is no process to end."""
+        """Do nothing: there is no process to end."""
 
     @cached_property
     def outputs(self) -> OutputSize:
@@ -187,7 +187,7 @@ class Preparation:
         return list(mutated_runs(self.reference, self._latest[1], example, skip))
 
     def _check_replay(self, example: Example) -> None:
-        """Checks that an example gives the same inputs twice, and these the same results; a few examples are enough."""
+        """Check that an example gives the same inputs twice, and these the same results; a few examples are enough."""
         if self._compared >= _COMPARED or self._elements >= _ELEMENTS:
             return
         arguments, again = (self.source.arguments(example) for _ in range(2))

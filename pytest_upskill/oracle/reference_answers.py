@@ -79,7 +79,7 @@ def read_header(data: bytes | bytearray) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise Nonsense(f"its header is not JSON ({type(error).__name__})") from None
     if not isinstance(header, dict):
-        raise Nonsense("its header is no JSON object")
+        raise Nonsense("its header is not a JSON object")
     return header
 
 
@@ -123,7 +123,7 @@ def read_error(case: Case, header: Header) -> CaseError | None:
 def read_results(case: Case, header: Header) -> ResultFacts:
     """Dtypes and shapes of results. Prompts show these, so only the case's own words pass."""
     dtypes = _checked(_DTYPES, header.get("dtypes"), "a result has no dtype that kernels know")
-    shapes = _checked(_SHAPES, header.get("shapes"), "a result's shape is no list of texts")
+    shapes = _checked(_SHAPES, header.get("shapes"), "a result's shape is not a list of texts")
     names = case.op.results if case.op else ()
     if set(dtypes) != set(names) or not set(shapes) <= set(names):
         raise Nonsense("it must give a dtype for each result, and shapes for nothing but results")

@@ -106,7 +106,7 @@ class ReferenceProcess:
         return self._serves
 
     def stop(self) -> None:
-        """Ends the process, if there is one; the next request starts another."""
+        """End the process, if there is one; the next request starts another."""
         self._serves, self.holds = False, None
         if self._process is not None:
             self._process.end()

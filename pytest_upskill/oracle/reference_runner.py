@@ -61,7 +61,7 @@ class ReferenceRunner(Protocol):
         """A runner for a changed copy of the case; it cannot be used after this runner's ``close``."""
 
     def close(self) -> None:
-        """Ends what was started; may be called again."""
+        """End what was started; may be called again."""
 
 
 OpenRunner = Callable[[Case], ReferenceRunner]

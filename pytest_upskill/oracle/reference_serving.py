@@ -86,7 +86,7 @@ class Serving:
             case "call":
                 return {"answer": _named(request["function"])(**request["arguments"])}, []
             case unknown:
-                raise ValueError(f"'{unknown}' is no request")
+                raise ValueError(f"'{unknown}' is not a request")
 
 
 def _named(name: str) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ import sys
 
 
 def main() -> None:
-    """Serves requests until the parent closes the stream."""
+    """Serve requests until the parent closes the stream."""
     plan = json.loads(sys.argv[2])
     sys.path[:0] = plan["paths"]
     find_package(plan["package"])
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def find_package(folder: str) -> None:
-    """Imports our package without its parent folder, which may be a whole checkout and is not readable."""
+    """Import our package without its parent folder, which may be a whole checkout and is not readable."""
     file = f"{folder}/__init__.py"
     spec = importlib.util.spec_from_file_location("pytest_upskill", file, submodule_search_locations=[folder])
     assert spec is not None and spec.loader is not None

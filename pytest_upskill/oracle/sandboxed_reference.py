@@ -100,7 +100,7 @@ class SandboxedReference:
         return SandboxedReference(case, self._process, owns=False)
 
     def close(self) -> None:
-        """Ends the process, unless it is another runner's; may be called again."""
+        """End the process, unless it is another runner's; may be called again."""
         if self._owns:
             self._owns = False
             self._closed()

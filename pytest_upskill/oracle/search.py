@@ -124,7 +124,7 @@ def _run(
 
 @contextmanager
 def _own_constants() -> Iterator[None]:
-    """Lets Hypothesis draw no constants of the modules that happen to be imported: the same seed must draw the same
+    """Let Hypothesis draw no constants of the modules that happen to be imported: the same seed must draw the same
     examples, and reading all these modules takes a while. Without effect where Hypothesis has no such functions.
     """
     replaced = {"_get_local_constants": lambda: _NO_CONSTANTS, "CONSTANTS_CACHE": _constants}

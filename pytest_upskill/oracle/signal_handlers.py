@@ -1,5 +1,5 @@
 """Tells what the handler of a signal raises, such as the time limit of pytest-timeout, from what a case or a kernel
-raises: it is no result, and must pass through everything that catches."""
+raises: it is not a result, and must pass through everything that catches."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def would_be_lost(frame: FrameType | None) -> bool:
 
 @contextmanager
 def passing_through() -> Iterator[None]:
-    """Lets what the handler of SIGALRM raises pass through Hypothesis, to which pytest.fail is a failing example."""
+    """Let what the handler of SIGALRM raises pass through Hypothesis, to which pytest.fail is a failing example."""
     before = signal.getsignal(signal.SIGALRM)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield

@@ -98,7 +98,7 @@ def check_parameters(function: Function, offered: Mapping[str, str], needed: tup
     for name in function.required:
         if name not in offered:
             hint = did_you_mean(name, offered) or f"; it may ask for {', '.join(offered)}"
-            message = f"{function.title} has a parameter '{name}', which is no argument of 'op' and no dim{hint}"
+            message = f"{function.title} has a parameter '{name}', which is neither an argument of 'op' nor a dim{hint}"
             raise CaseError(message, function.path, function.line)
     if (missing := [name for name in needed if name not in function.parameters]) and not function.open:
         message = f"{function.title} takes no '{missing[0]}'; it is called with every argument of 'op', by name"

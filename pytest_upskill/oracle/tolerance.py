@@ -231,7 +231,7 @@ class _Measured:
 
 
 def _distance(one: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
-    """``|one - gold|``; 0 where ``gold`` is no finite number (masks judge there), inf where only ``one`` is none."""
+    """``|one - gold|``; 0 where ``gold`` is not a finite number (masks judge there), inf where only ``one`` is none."""
     one = one.detach().to(torch.float64)
     distance = (one - gold).abs()
     if bool(torch.isfinite(distance).all()):

@@ -162,7 +162,7 @@ class Source:
     def _checked(self, name: str, value: object, example: Example) -> Value:
         if (argument := next((one for one in self.case.arguments if one.name == name), None)) is None:
             known = ", ".join(one.name for one in self.case.arguments)
-            raise self.error(f"returned '{name}', which is no argument of 'op'; the arguments are {known}")
+            raise self.error(f"returned '{name}', which is not an argument of 'op'; the arguments are {known}")
         if isinstance(argument, ScalarSpec):
             return self._checked_scalar(argument, value, example)
         wanted, dtype = shape_of(argument, example.dims), argument.dtype or example.dtype

@@ -105,5 +105,5 @@ def known_failures(text: str) -> tuple[KnownFailure, ...]:
 def _known_failures(lines: Iterable[str]) -> Iterator[KnownFailure]:
     for line in filter(None, map(str.strip, lines)):
         if (found := _LINE.fullmatch(line)) is None:
-            raise ValueError(f"{line!r} is no known failure; accepted: {KNOWN_FAILURE_FORM}")
+            raise ValueError(f"{line!r} is not a known failure; accepted: {KNOWN_FAILURE_FORM}")
         yield KnownFailure(**found.groupdict())

@@ -207,7 +207,7 @@ class MutationScore:
             survived = tuple(SurvivingMutant(**one) for one in data["survived"])
             return cls(data["killed"], data["total"], data["equivalent"], survived)
         except (KeyError, TypeError) as error:
-            raise ValueError(f"this is no mutation score: {error!r}") from None
+            raise ValueError(f"this is not a mutation score: {error!r}") from None
 
 
 @dataclass(frozen=True, slots=True)

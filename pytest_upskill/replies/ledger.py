@@ -194,7 +194,7 @@ class Ledger:
         return recording
 
     def open_questions(self) -> Mapping[str, str]:
-        """By key: the students of the questions that this session's processes are asking."""
+        """The students whose requests this session's processes have open, by the key of the request."""
         with self._storage.reading():
             rows = self._storage.execute("SELECT key, student FROM claims WHERE session = ?", self.session).fetchall()
         return {str(key): str(student) for key, student in rows}
@@ -384,7 +384,7 @@ class Ledger:
 
 
 def _encodable(text: str) -> str:
-    """Without lone surrogates, which a server may send and SQLite cannot hold."""
+    """The text without lone surrogates, which a server may send and SQLite cannot store."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -27,7 +27,7 @@ Label = tuple[str, str, int, int]
 
 
 class FieldError(ValueError):
-    """A line that is no JSON object, or a field that is missing or of a wrong type: names the field and the rule."""
+    """A line that is not a JSON object, or a field that is missing or of a wrong type: names the field and the rule."""
 
 
 class NewerVersionError(FieldError):

@@ -161,7 +161,7 @@ def _on_cost(skill: str, gate: Gate, items: Sequence[Outcome]) -> GateRow:
 def _on_regression(
     skill: str, student: str, gate: Gate, items: Sequence[Outcome], comparisons: Comparisons, interval: bool
 ) -> GateRow:
-    """Fails if a case that passed in the earlier run fails; with intervals, if the pass rate is surely lower."""
+    """Fail if a case that passed in the earlier run fails; with intervals, if the pass rate is surely lower."""
     method = "interval" if interval else "estimate"
     row = GateRow(gate.kind, skill, student, 0.0, GateVerdict.INCONCLUSIVE, method)
     found = comparisons.get(gate.run, "no earlier run is known")

@@ -54,10 +54,17 @@ def render(view: View) -> str:
         **({"judges": [_judge(row) for row in view.judges]} if view.judges else {}),
     }
     try:
-        text = json.dumps(report, indent=2, allow_nan=False, default=_plain)
+        return _text(report)
     except (ValueError, TypeError):  # a number or a key that JSON does not have
-        text = json.dumps(_plain(report), indent=2, allow_nan=False)
-    return text + "\n"
+        return _text(_plain(report))
+
+
+def _text(report: Mapping[str, Any]) -> str:
+    """Indented, but for the items, which have a line each: that is faster, and a diff shows which item changed."""
+    rest = json.dumps({**report, "items": []}, indent=2, allow_nan=False, default=_plain)
+    lines = ",\n    ".join(json.dumps(item, allow_nan=False, default=_plain) for item in report["items"])
+    items = f'\n  "items": [\n    {lines}\n  ]' if lines else '\n  "items": []'
+    return rest.replace('\n  "items": []', items, 1) + "\n"
 
 
 def _noise(view: View) -> list[dict[str, Any]]:

@@ -77,7 +77,7 @@ def with_verdicts(rows: Sequence[LiftRow], trials: Sequence[tuple[Trials, Trials
 
 
 def flags_of(skill: Trials, baseline: Trials) -> dict[Flag, tuple[str, ...]]:
-    """By flag: the cases that have it."""
+    """The cases with each flag."""
     flags = {
         case: case_flags(skill.get(case, ()), baseline.get(case, ())) for case in dict.fromkeys((*skill, *baseline))
     }
@@ -85,7 +85,7 @@ def flags_of(skill: Trials, baseline: Trials) -> dict[Flag, tuple[str, ...]]:
 
 
 def trials_of(items: Sequence[Outcome]) -> dict[str, list[bool]]:
-    """By case: whether each trial that was decided passed."""
+    """Whether each decided trial passed, by case."""
     trials: dict[str, list[bool]] = {}
     for item in items:
         if item.verdict.kind in DECIDED:

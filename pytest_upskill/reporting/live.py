@@ -58,7 +58,7 @@ class LiveLine:
         self._thread.start()
 
     def give_way(self) -> None:
-        """Erases the line: pytest is about to write."""
+        """Erase the line: pytest is about to write."""
         with self._lock:
             self._quiet_until = time.monotonic() + QUIET_SECONDS
             if self._shown:
@@ -66,12 +66,12 @@ class LiveLine:
                 self._shown = False
 
     def stop(self) -> None:
-        """Erases the line; it is not drawn again."""
+        """Erase the line; it is not drawn again."""
         self._stopped.set()
         self.give_way()
 
     def draw(self) -> None:
-        """Draws the line, unless pytest is about to write."""
+        """Draw the line, unless pytest is about to write."""
         text = self._text()
         with self._lock:
             if not self._stopped.is_set() and time.monotonic() >= self._quiet_until:

@@ -84,7 +84,7 @@ def _since(since: Comparison, most: int) -> Iterator[str]:
 
 
 def _sections(view: View, most: int) -> Iterator[str]:
-    """What did not pass. A failure of another arm than the skill's is no loss, and folded."""
+    """What did not pass. A failure of another arm than the skill's is not a loss, and folded."""
     kinds = [(item, item.verdict.kind) for item in view.items]
     failed = [item for item, kind in kinds if kind is VerdictKind.FAILED]
     control = [item for item in failed if has_student(item) and item.arm != SKILL_ARM]

@@ -34,7 +34,7 @@ def noise_floor(skill: str, student: str, run: int | None, started: str, arms: t
 
 
 def stored_floor(found: AARun) -> NoiseFloor:
-    """That of an A/A run of the history."""
+    """The noise floor of a recorded A/A run."""
     return noise_floor(
         found.skill, found.student, found.number, found.started, (found.skill_trials, found.repeat_trials)
     )

@@ -30,12 +30,12 @@ class JudgeRow:
 
     @property
     def agreement(self) -> float | None:
-        """The share of them to which both answers are the same."""
+        """The share of statements on which both answers agree."""
         return agreement(self.pairs)
 
     @property
     def kappa(self) -> float | None:
-        """That share beyond chance; None if all answers are the same."""
+        """The agreement beyond chance; None if all answers are the same."""
         return kappa(self.pairs)
 
 

@@ -94,7 +94,7 @@ class SummaryRow:
 
     @property
     def pass_at_k(self) -> dict[int, float]:
-        """By number of trials: the probability that one of them passes."""
+        """The probability that at least one of k trials passes, by k."""
         found = {k: repeated_trials.pass_at_k(self.trials, k) for k in range(1, self.repeated + 1)}
         return {k: value for k, value in found.items() if value is not None}
 

@@ -58,7 +58,7 @@ class WorkerProcess(MessageProcess):
         self._output = PrintedOutput(self._process.stdout.fileno(), limits.output_bytes)
 
     def await_ready(self) -> None:
-        """Waits until the process serves. Raises SandboxError with what it printed if it does not start."""
+        """Wait until the process serves. Raises SandboxError with what it printed if it does not start."""
         reply = self._receive(_GPU_START_SECONDS if self._gpu else _START_SECONDS)
         if reply == b"ready" and self._filtered and self._listener < 0:
             self.end()
@@ -78,7 +78,7 @@ class WorkerProcess(MessageProcess):
             )
 
     def send_libraries(self, descriptors: Sequence[int]) -> None:
-        """Hands over the open files of the runtime and the kernel (or of the one library that holds both)."""
+        """Hand over the open files of the runtime and the kernel (or of the one library that holds both)."""
         socket.send_fds(self._channel, [b"libraries"], descriptors)
 
     def _answer_listener(self) -> None:
@@ -164,7 +164,7 @@ class Sandbox:
             self._libraries = _in_memory(self._libraries)
 
     def call(self, call: Call, order: Order = FORWARD, *, again: bool = False) -> Answer:
-        """Makes one call. The kernel's effects are in the answer; raises SandboxError if no process can be started.
+        """Make one call. The kernel's effects are in the answer; raises SandboxError if no process can be started.
 
         A GPU is shared: if its memory does not suffice for the tensors, a fresh process tries once more. If that one
         does not reach the kernel either, other programs use the memory: an error, not a verdict. In a call that is made
@@ -207,7 +207,7 @@ class Sandbox:
             raise
 
     def repeat(self, call: Call, time: int) -> Answer:
-        """Makes the call with another order of threads: first reverse, then random orders, seeded with ``time``.
+        """Make the call with another order of threads: first reverse, then random orders, seeded with ``time``.
 
         The order on a GPU cannot be chosen. Every fourth repeat starts in a fresh process, without earlier state.
         """
@@ -254,13 +254,13 @@ class Sandbox:
         return self._symbols.lines(places)
 
     def stop(self) -> None:
-        """Ends the process, whatever it is doing; the next call starts another."""
+        """End the process, whatever it is doing; the next call starts another."""
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.end()
 
     def close(self) -> None:
-        """Ends the process and closes the library. The sandbox cannot be used afterwards."""
+        """End the process and close the library. The sandbox cannot be used afterwards."""
         self.stop()
         libraries, self._libraries = self._libraries, ()
         for descriptor in libraries:

@@ -30,7 +30,7 @@ class Sanitizer:
     slowdown: int = 30
 
     def describe(self) -> str:
-        """Its name in the header of a run."""
+        """The sanitizer's name in the header of a run."""
         return "compute-sanitizer"
 
     def around(self, access: GpuAccess) -> GpuAccess:

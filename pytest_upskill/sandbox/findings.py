@@ -40,7 +40,7 @@ class Reported:
 
 
 def parse(lines: Sequence[str]) -> tuple[Reported, ...]:
-    """Reads the driver's lines; a line of another form becomes a finding for ``runs``."""
+    """Read the driver's lines; a line of another form becomes a finding for ``runs``."""
     return tuple(_without_echoes([_parse_line(line) for line in lines if line]))
 
 

@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 def main() -> None:
-    """Confines this process, then becomes the program."""
+    """Confine this process, then become the program."""
     plan, argv = json.loads(sys.argv[1]), sys.argv[2:]
     parts = plan["parts"]
     try:
@@ -75,7 +75,7 @@ def check(code: int, what: str) -> int:
 
 
 def enter_namespaces(scratch: "str | None", scratch_bytes: int) -> None:
-    """Enters new namespaces, with the same user number."""
+    """Enter new namespaces, with the same user number."""
     user, group = os.getuid(), os.getgid()
     check(libc.unshare(NAMESPACES), "namespaces")
     write("/proc/self/setgroups", "deny")
@@ -87,7 +87,7 @@ def enter_namespaces(scratch: "str | None", scratch_bytes: int) -> None:
 
 
 def bound_scratch(scratch: str, size: int) -> None:
-    """Mounts memory of a limited size over the scratch folder, with copies of its files."""
+    """Mount memory of a limited size over the scratch folder, with copies of its files."""
     with os.scandir(scratch) as entries:
         held = {entry.name: os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC) for entry in entries if entry.is_file()}
     mount("tmpfs", scratch, "tmpfs", NOSUID | NODEV, f"size={size},mode=700")
@@ -101,7 +101,7 @@ def bound_scratch(scratch: str, size: int) -> None:
 
 
 def become_a_child(readable: "list[str]") -> None:
-    """Forks twice: the namespace's first process, with which all others end, and its child, the program."""
+    """Fork twice: the namespace's first process, with which all others end, and its child, the program."""
     if first := os.fork():
         wait_for(first)
     seccomp.hide()
@@ -114,7 +114,7 @@ def become_a_child(readable: "list[str]") -> None:
 
 
 def wait_for(child: int) -> None:
-    """Waits for a child and ends this process with its status."""
+    """Wait for a child and end this process with its status."""
     _, status = os.waitpid(child, 0)
     os._exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 
@@ -126,7 +126,7 @@ def mount(source: str, target: str, kind: "str | None", flags: int, data: "str |
 
 
 def write(path: str, text: str) -> None:
-    """Writes a text with one call, which some files of /proc require."""
+    """Write a text with one call, which some files of /proc require."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, text.encode())
@@ -135,7 +135,7 @@ def write(path: str, text: str) -> None:
 
 
 def drop_capabilities() -> None:
-    """Drops all capabilities, also root's; the program gets none back."""
+    """Drop all capabilities, also root's; the program gets none back."""
     for number in range(CAPABILITIES):
         libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
@@ -171,7 +171,7 @@ class PathBeneath(ctypes.Structure):
 
 
 def allow(ruleset: int, path: str, rights: int) -> None:
-    """Allows access to a file, or a folder and all in it; a missing path needs no rule."""
+    """Allow access to a file, or a folder and all in it; a missing path needs no rule."""
     try:
         parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:

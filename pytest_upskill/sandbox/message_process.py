@@ -56,7 +56,7 @@ class PrintedOutput:
         self._count = 0
 
     def restart(self) -> None:
-        """Counts from zero again."""
+        """Count from zero again."""
         self._count = 0
 
     @property
@@ -68,14 +68,14 @@ class PrintedOutput:
         return self.kept.decode("utf-8", "replace")
 
     def take(self) -> bool:
-        """Reads what was printed; False at its end."""
+        """Read what was printed; False at the end of the stream."""
         part = os.read(self.descriptor, 1 << 16)
         self._count += len(part)
         self.kept = (self.kept + part)[-_KEPT_OUTPUT:]
         return bool(part)
 
     def drain(self) -> None:
-        """Reads all that was printed so far."""
+        """Read all that was printed so far."""
         while not self.exceeds_limit and select.select([self.descriptor], [], [], 0)[0] and self.take():
             pass
 
@@ -112,7 +112,7 @@ class MessageProcess(ABC):
         """Answers one question that is read from ``_listener``."""
 
     def exchange(self, message: bytes) -> tuple[bytes | Finding, float]:
-        """Sends a message; returns the reply, or a finding that says why there is none, and the seconds it took."""
+        """Send a message; returns the reply, or a finding that says why there is none, and the seconds it took."""
         self._output.restart()
         self._output.kept = b""
         began = time.monotonic()
@@ -163,7 +163,7 @@ class MessageProcess(ABC):
         return self._output.text
 
     def end(self) -> None:
-        """Ends the process and frees everything; may be called again."""
+        """End the process and free everything; may be called again."""
         self.memory.unmap()
         self._finalizer()
 
@@ -210,7 +210,7 @@ class ByteStreamProcess(process.ConnectedProcess):
         self._output = PrintedOutput(self._printed, output_bytes)
 
     def begin(self, seconds: float) -> float:
-        """Starts to count time and output of one exchange; returns its deadline."""
+        """Start to count time and output of one exchange; returns its deadline."""
         self._output.restart()
         return time.monotonic() + seconds
 
@@ -222,7 +222,7 @@ class ByteStreamProcess(process.ConnectedProcess):
             return False
 
     def send(self, data: bytes, deadline: float) -> None:
-        """Sends all of ``data``. Raises Unanswered."""
+        """Send all of ``data``. Raises Unanswered."""
         left = memoryview(data)
         while left:
             self._wait(select.POLLOUT, deadline)
@@ -251,7 +251,7 @@ class ByteStreamProcess(process.ConnectedProcess):
         return data
 
     def _wait(self, event: int, deadline: float) -> None:
-        """Waits until the stream is ready. Meanwhile reads what is printed, or the process could block on it."""
+        """Wait until the stream is ready. Meanwhile read what is printed, or the process could block on it."""
         poller, output = select.poll(), self._output
         poller.register(self._channel, event)
         poller.register(output.descriptor, select.POLLIN)

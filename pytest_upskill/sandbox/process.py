@@ -58,7 +58,7 @@ def run(
     output_bytes: int = 1 << 20,
     pass_fds: Sequence[int] = (),
 ) -> Ran:
-    """Runs a command to its end, or to the limit on time (s) or output (bytes), which end its whole process group."""
+    """Run a command to its end, or to the limit on time (s) or output (bytes), which end its whole process group."""
     process = start(argv, cwd=cwd, environment=environment, pass_fds=pass_fds)
     assert process.stdout is not None
     try:
@@ -73,7 +73,7 @@ def run(
 def start(
     argv: Sequence[str], *, environment: Mapping[str, str], cwd: Path | None = None, pass_fds: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
-    """Starts a command in its own session; stdout and stderr share one pipe. Raises SandboxError."""
+    """Start a command in its own session; stdout and stderr share one pipe. Raises SandboxError."""
 
     def spawn() -> subprocess.Popen[bytes]:
         if _ending.is_set():
@@ -106,7 +106,7 @@ def start(
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kills a process and its group, waits for it, and closes its pipe. May be called again.
+    """Kill a process and its group, wait for it, and close its pipe. May be called again.
 
     Raises SandboxError if the process does not end: a GPU's driver can block it forever.
     """
@@ -127,7 +127,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def end_all() -> None:
-    """Kills all processes that run, so that those who wait for them go on; later ones are not started.
+    """Kill all processes that run, so that those who wait for them go on; later ones are not started.
 
     For the handler of a signal that ends this process.
     """
@@ -155,7 +155,7 @@ def status_of(process: subprocess.Popen[bytes]) -> int:
 
 
 def _drain(descriptor: int, deadline: float, limit: int) -> tuple[bytes, bool, bool]:
-    """Reads to the end; returns the output, whether time ran out, and whether there was more than ``limit``."""
+    """Read to the end; returns the output, whether time ran out, and whether there was more than ``limit``."""
     parts: list[bytes] = []
     size = 0
     with selectors.DefaultSelector() as selector:
@@ -201,7 +201,7 @@ class ConnectedProcess:
         self._finalizer = weakref.finalize(self, release, ending(self._process), self._channel, [])
 
     def end(self) -> None:
-        """Ends the process and frees everything; may be called again."""
+        """End the process and free everything; may be called again."""
         self._finalizer()
 
 
@@ -212,7 +212,7 @@ def ending(started: subprocess.Popen[bytes]) -> Callable[[], None]:
 
 
 def release(end_it: Callable[[], object] | None, channel: socket.socket, descriptors: list[int]) -> None:
-    """Ends what was started at the other end, if anything was, and closes what leads to it."""
+    """End what was started at the other end, if anything was, and close what leads to it."""
     if end_it is not None:
         end_it()
     channel.close()

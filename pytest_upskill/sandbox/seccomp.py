@@ -21,14 +21,14 @@ OWN_PROCESS = 0x7FFFFFFF
 
 
 def hide() -> None:
-    """No core dump, no debugger; killed when the parent has ended."""
+    """Forbid core dumps and debuggers for this process; it is killed when its parent ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
 
 
 def limit(what: int, bound: int) -> None:
-    """Sets a limit of the module ``resource`` that cannot be raised again."""
+    """Set a limit of the module ``resource`` that cannot be raised again."""
     _, hard = resource.getrlimit(what)
     least = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
     resource.setrlimit(what, (least, least))
@@ -50,12 +50,12 @@ class Program(ctypes.Structure):
 
 
 def install(rules: str) -> bool:
-    """Adds a filter (hexadecimal) to the installed ones; False if there is none, or the kernel refuses it."""
+    """Add a filter (hexadecimal) to the installed ones; False if there is none, or the kernel refuses it."""
     return _install(rules, 0) >= 0
 
 
 def listen(rules: str) -> int:
-    """Adds a filter that asks the parent; returns the descriptor from which the requests are read, or -1."""
+    """Add a filter that asks the parent; returns the descriptor from which the requests are read, or -1."""
     return _install(rules, NEW_LISTENER)
 
 

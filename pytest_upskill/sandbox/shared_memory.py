@@ -40,7 +40,7 @@ class SharedMemory:
         fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, seals)
 
     def map(self, size: int) -> None:
-        """Maps at least ``size`` bytes. Raises SandboxError beyond the memory's own size."""
+        """Map at least ``size`` bytes. Raises SandboxError beyond the memory's own size."""
         if size > self._size:
             raise SandboxError(
                 f"a call needs {size} bytes for its tensors, more than the limit of {self._size}; lower the case's dims"
@@ -51,7 +51,7 @@ class SharedMemory:
             self.view = memoryview(self._map)
 
     def unmap(self) -> None:
-        """Removes the mapping; may be called again."""
+        """Remove the mapping; may be called again."""
         self.view.release()
         self.view = memoryview(b"")
         if self._map is not None:
@@ -74,7 +74,7 @@ class Places:
         self.size = max(self.size, _ALIGNMENT)
 
     def write_inputs(self, memory: memoryview) -> None:
-        """Copies the tensors but for outputs. Raises SandboxError for data of another size."""
+        """Copy the tensors but for outputs. Raises SandboxError for data of another size."""
         for argument, offset in self.tensors:
             if argument.role != "output":
                 memory[offset : offset + argument.nbytes] = bytes_of(argument)

@@ -29,7 +29,7 @@ MESSAGE_BYTES = 1 << 16
 
 
 def main() -> None:
-    """Serves calls until the parent closes the channel."""
+    """Serve calls until the parent closes the channel."""
     control, shared, memory, cpu_seconds, file_size = (int(word) for word in sys.argv[1:6])
     on_gpu, seconds = sys.argv[6] == "cuda", float(sys.argv[7])
     limit_resources(memory, cpu_seconds, file_size, on_gpu)
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def say_ready(channel: "_socket.socket", listener: int) -> None:
-    """Tells the parent, with the descriptor for requests for threads, if there is a filter."""
+    """Tell the parent, with the descriptor for requests for threads, if there is a filter."""
     if listener < 0:
         channel.send(b"ready")
         return
@@ -103,7 +103,7 @@ def receive_libraries(channel: "_socket.socket") -> tuple[str, str]:
 
 
 def open_gpu() -> None:
-    """Makes the GPU's context before the kernel is loaded: a failure is the machine's fault."""
+    """Make the GPU's context before the kernel is loaded: a failure is the machine's fault."""
     cuda = ctypes.CDLL("libcuda.so.1")
     context = ctypes.c_void_p()
     code = cuda.cuInit(0) or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
@@ -115,7 +115,7 @@ def open_gpu() -> None:
 
 
 def limit_resources(memory: int, cpu_seconds: int, file_size: int, on_gpu: bool) -> None:
-    """Sets limits of this process, which only root outside of bubblewrap can raise again.
+    """Set limits of this process, which only root outside of bubblewrap can raise again.
 
     CUDA's driver reserves terabytes of address space and opens many files: with a GPU, the limit on memory counts
     private writable memory only.

@@ -43,7 +43,7 @@ class AgentFolders:
         return None if below_skills and (path.name in FILE_NAMES or _is_folder(path)) else True
 
     def _mention(self, folder: Path) -> None:
-        """Warns of skills in a hidden folder, if it has the layout of an agent's."""
+        """Warn of skills in a hidden folder, if it has the layout of an agent's."""
         session: Any = self._config.pluginmanager.get_plugin("session")
         if self._speaks_of(session, folder.parent) and any((folder / SKILLS).glob("*/SKILL.md")):
             shown = os.path.relpath(folder / SKILLS, self._config.rootpath)
@@ -59,7 +59,7 @@ class AgentFolders:
         return next((one for one in path.parents if one in self._entered), None) if self._entered else None
 
     def pytest_collectstart(self, collector: pytest.Collector) -> None:
-        """Warns of links that lead nowhere: an agent's folder often holds links to skills that are kept elsewhere."""
+        """Warn of links that lead nowhere: an agent's folder often holds links to skills that are kept elsewhere."""
         if not isinstance(collector, pytest.Directory) or not self._speaks_of(collector.session, collector.path):
             return
         for link in _broken_links(collector.path):

@@ -126,7 +126,7 @@ class SkillFile(pytest.File):
                 yield self._item(f"{case.name}[{student}{suffix}]", ItemKind.TRIGGER, case, student, None, trial)
 
     def warn_of_gaps(self) -> None:
-        """Warns of cases, replies and solutions that are missing."""
+        """Warn of cases, replies and solutions that are missing."""
         cases = self.cases
         if not (cases or self.queries or self.broken or self.run.settings.self_check) and self.is_collected:
             self._note(f"skill {self.skill!r} has no case in its folder evals/: no student is asked")
@@ -145,7 +145,7 @@ class SkillFile(pytest.File):
             self._note(what)
 
     def _note(self, text: str) -> None:
-        """Warns once of a skill that several links lead to."""
+        """Warn once of a skill that several links lead to."""
         note = (self.skill_path.resolve(), text)
         if self.run.speaks and note not in self.run.noted:
             self.run.noted.add(note)
@@ -212,7 +212,7 @@ class SkillFile(pytest.File):
 
 
 def _register_tags(config: pytest.Config, cases: list[Case]) -> None:
-    """Makes the tags of cases known markers, for ``--strict-markers``."""
+    """Make the tags of cases known markers, for ``--strict-markers``."""
     known = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
     for tag in dict.fromkeys(tag for case in cases for tag in case.tags if tag not in known):
         config.addinivalue_line("markers", f"{tag}: a tag of cases")
@@ -252,7 +252,7 @@ class UpskillItem(pytest.Item):
         return self.parent.run
 
     def judge_by(self, gates: Gates, known: Sequence[KnownFailure]) -> None:
-        """Applies gates and known failures, once the names of all skills are final."""
+        """Apply gates and known failures, once the names of all skills are final."""
         task = self.task
         asked = task.kind is ItemKind.TRIGGER or task.arm == arms.SKILL
         if task.case is None or task.student is None or self.run.settings.self_check or not asked:

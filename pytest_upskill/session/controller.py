@@ -72,7 +72,7 @@ class Controller:
             reporter.write_line(line)
 
     def pytest_sessionstart(self) -> None:
-        """Asks git while skills are collected."""
+        """Ask git while skills are collected."""
         if self._is_recorded:
             self._git = GitState(self.run.settings.rootdir)
 
@@ -158,7 +158,7 @@ class Controller:
             terminalreporter.write_line(problem, red=True)
 
     def _export(self, info: RunInfo, folder: Path) -> None:
-        """Writes the projects of passing kernels."""
+        """Write the projects of passing kernels."""
         order = {name: number for number, name in enumerate(self._collected)}
         outcomes = sorted(self.outcomes.values(), key=lambda one: order.get(one.id, len(order)))
         self._exported, problems = exporting.export(outcomes, info, self.run.settings.rootdir, folder)
@@ -275,7 +275,7 @@ class Controller:
             yield f"{no_longer_match(outdated)}; {then}"
 
     def _begin_line(self) -> None:
-        """Ends the line of status letters: what a plugin prints stands on lines of its own."""
+        """End the line of status letters: what a plugin prints stands on lines of its own."""
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.ensure_newline()
@@ -284,7 +284,7 @@ class Controller:
             reporter.flush()
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
-        """Runs an action at the end of a run. An exception loses no results: it is reported after the summary."""
+        """Run an action at the end of a run. An exception loses no results: it is reported after the summary."""
         try:
             action()
         except Exception as error:

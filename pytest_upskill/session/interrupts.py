@@ -58,7 +58,7 @@ class Interrupts:
         return found
 
     def _install(self) -> None:
-        """Handles both signals, unless somebody else does, or this run is part of another one in this process."""
+        """Handle both signals, unless the program already does, or this run is part of another run in this process."""
         own = self._config.pluginmanager.has_plugin("session")
         nested = _callers(sys._getframe()).count("wrap_session") > own
         if nested or threading.current_thread() is not threading.main_thread():
@@ -80,7 +80,7 @@ class Interrupts:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionstart(self) -> Generator[None]:
-        """Starts xdist's workers with SIGINT blocked: in the middle of their imports it would print a traceback."""
+        """Start xdist's workers with SIGINT blocked: in the middle of their imports it would print a traceback."""
         has_workers = self._config.pluginmanager.has_plugin("dsession")
         if has_workers:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -143,7 +143,7 @@ class Interrupts:
         signal.pthread_kill(threading.main_thread().ident or 0, number)
 
     def _show(self) -> None:
-        """Writes the line that pytest would have written."""
+        """Write the line that pytest would have written."""
         with contextlib.suppress(Exception):
             if (capture := self._config.pluginmanager.get_plugin("capturemanager")) is not None:
                 capture.suspend_global_capture(in_=True)

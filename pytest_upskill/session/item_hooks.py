@@ -46,7 +46,7 @@ class ItemHooks:
     def pytest_collection_modifyitems(
         self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Drops items that two arguments or links lead to, and stores the order of the others. Raises
+        """Drop items that two arguments or links lead to, and store the order of the others. Raises
         pytest.UsageError.
         """
         ours = _without_repetition([item for item in items if isinstance(item, UpskillItem)])
@@ -81,7 +81,7 @@ class ItemHooks:
         session.config.hook.pytest_collectreport(report=refusal(problem))
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
-        """Says which cases run untrusted; under xdist, only the summary does."""
+        """Say which cases run untrusted; under xdist, only the summary does."""
         found: dict[Path, set[str]] = {}
         for task in _tasks(items):
             if task.case is not None and not task.case.trusted:
@@ -94,7 +94,7 @@ class ItemHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Estimates the worst case before any student is queried; of several workers, only the first does."""
+        """Estimate the worst case before any student is queried; of several workers, only the first does."""
         config = session.config
         if config.option.collectonly or not self.run.speaks:
             return
@@ -103,18 +103,18 @@ class ItemHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Imports what the items need, so that no time limit of another plugin counts it or ends it half-way."""
+        """Import what the items need, so that no time limit of another plugin counts it or ends it half-way."""
         if not session.config.option.collectonly and not self.run.settings.prompts and self._items:
             with plain_imports(session.config):
                 self.run.pipeline.load(_tasks(self._items))
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Lets an item look ahead in its own setup: pytest has no report for what another plugin raises out here."""
+        """Let an item look ahead in its own setup: pytest has no report for what another plugin raises out here."""
         if isinstance(item, UpskillItem) and not self.run.settings.prompts:
             item.look_ahead = partial(self._look_ahead, item, nextitem)
 
     def _look_ahead(self, item: UpskillItem, nextitem: pytest.Item | None) -> None:
-        """Starts builds for the next items of this process, and replies for later ones.
+        """Start builds for the next items of this process, and replies for later ones.
 
         An xdist worker knows its next item only. It also requests replies for other workers' items: all share a ledger.
         """
@@ -145,7 +145,7 @@ class ItemHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attaches the outcome to the last report of an item."""
+        """Attach the outcome to the last report of an item."""
         report = yield
         if isinstance(item, UpskillItem) and item.outcome is not None:
             if call.when == "call" or (call.when == "setup" and report.failed):

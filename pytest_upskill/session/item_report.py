@@ -31,7 +31,7 @@ class _Attached(str):
 
 
 def attach(report: pytest.TestReport, outcome: Outcome, *, sent: bool) -> None:
-    """Adds the outcome to a report, as text: reports that are ``sent`` to another process hold plain data only."""
+    """Add the outcome to a report, as text: reports that are ``sent`` to another process hold plain data only."""
     text = json.dumps(outcome.to_plain())
     if not sent:
         text = _Attached(text)

@@ -65,10 +65,10 @@ OPTIONS = (
            "this much processor time and three times as much wall-clock time", values.seconds),
     Option("item-timeout", "SECONDS", "time limit of all calls of one kernel together (default: 120)", values.seconds),
     Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (always the "
-           "student), record (like auto; also writes cassettes), replay (cassettes only), kept (stored replies and "
-           "cassettes, even if their prompts have changed) (default: auto)", values.replies),
-    Option("budget", "USD", "stop asking once the next reply could exceed the remaining budget", values.usd),
-    Option("max-tokens", "N", "stop asking once the next reply could bring the total above N tokens",
+           "student), record (like auto; also writes cassettes), replay (cassettes only), kept (only stored replies "
+           "and cassettes, even if their prompts have changed) (default: auto)", values.replies),
+    Option("budget", "USD", "maximum cost of the run; asking stops once the next reply could exceed it", values.usd),
+    Option("max-tokens", "N", "maximum tokens of the run; asking stops once the next reply could exceed them",
            values.positive_int),
     Option("concurrency", "N", "maximum concurrent requests per student (default: 'concurrency' in "
            "[tool.upskill.students.NAME], else the server's parallel slots, else 4)", values.positive_int),
@@ -109,8 +109,8 @@ SWITCHES = {
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Adds the group of options, and their ini values."""
-    group = parser.getgroup("upskill", "skills, tested by the kernels that students write with them")
+    """Add the group of options, and their ini values."""
+    group = parser.getgroup("upskill", "pytest-upskill: measure whether agent skills help")
     first, *others = SWITCHES
     _add_switch(group, parser, first)
     for option in OPTIONS:

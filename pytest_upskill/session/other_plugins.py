@@ -20,7 +20,7 @@ _FINAL = "since a reply has one verdict; --upskill-trials=N asks for each kernel
 
 
 def notes(config: pytest.Config) -> Iterator[tuple[str, str]]:
-    """By plugin: options in use that do not do to skill items what they do to other tests."""
+    """The options in use, by plugin, that have another effect on skill items than on other tests."""
     if _value(config, "count", 1) != 1:
         yield "pytest-repeat", "--count has no effect on skill items; --upskill-trials=N asks for each kernel N times"
     if _value(config, "reruns"):
@@ -74,7 +74,7 @@ def crashed_outcome(report: pytest.TestReport, students: Collection[str], arms: 
 
 @contextlib.contextmanager
 def time_limit_over() -> Iterator[None]:
-    """Keeps a time limit that another plugin sets by SIGALRM from interrupting what is done after an item."""
+    """Keep a time limit that another plugin sets by SIGALRM from interrupting what is done after an item."""
     limit = signal.getsignal(signal.SIGALRM) if hasattr(signal, "SIGALRM") else None
     if not callable(limit) or threading.current_thread() is not threading.main_thread():
         yield

@@ -10,8 +10,10 @@ import pytest
 
 @contextmanager
 def plain_imports(config: pytest.Config) -> Iterator[None]:
-    """Without pytest's import hook, for modules of ours and of libraries: it would look for each of some 1,500 modules
-    itself before Python does. Not for a user's modules, whose assertions pytest may have to rewrite.
+    """A context without pytest's import hook, for the modules of this package and of libraries.
+
+    The hook would search for each of some 1,500 modules before Python does. Not for a user's modules, whose assertions
+    pytest may have to rewrite.
     """
     hook: Any = config.pluginmanager.rewrite_hook
     if hook not in sys.meta_path:  # --assert=plain

@@ -21,7 +21,7 @@ CHECK_SECONDS = 1.0
 
 
 def start(run: Run, config: pytest.Config) -> None:
-    """Registers the live line if students are queried and a person watches."""
+    """Register the live line if students are queried and a person watches."""
     if not (run.asks and is_watched(config, os.environ)) or config.pluginmanager.has_plugin("sugar"):
         return  # pytest-sugar draws a line of its own
     try:
@@ -57,7 +57,7 @@ class LiveSide:
 
     @pytest.hookimpl(tryfirst=True)
     def give_way(self) -> None:
-        """Erases the line before anything else is written."""
+        """Erase the line before anything else is written."""
         self._line.give_way()
 
     pytest_runtest_logstart = pytest_runtest_logfinish = pytest_warning_recorded = give_way
@@ -89,7 +89,7 @@ class LiveSide:
 
     @pytest.hookimpl(tryfirst=True)
     def stop(self) -> None:
-        """Erases the line; it is not drawn again."""
+        """Erase the line; it is not drawn again."""
         self._line.stop()
 
     pytest_keyboard_interrupt = pytest_sessionfinish = stop
@@ -138,7 +138,7 @@ class WaitSide:
                 self.check()
 
     def check(self) -> None:
-        """Prints a line if one is due."""
+        """Print a line if one is due."""
         now, students = self._clock(), self._run.open_questions()
         self._asked = {key: self._asked.get(key, now) for key in students}
         waiting = {name: since for name, since in list(self._running.items()) if now >= self._due[name]}

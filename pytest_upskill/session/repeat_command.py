@@ -42,7 +42,7 @@ def _quoted(word: str) -> str:
 
 
 def _escaped(char: str) -> str:
-    if "\udc80" <= char <= "\udcff":  # a byte of a file's name that is no UTF-8
+    if "\udc80" <= char <= "\udcff":  # a byte of a file's name that is not UTF-8
         return f"\\x{ord(char) - 0xDC00:02x}"
     return f"\\U{ord(char):08x}" if char not in "\\'" else f"\\{char}"
 

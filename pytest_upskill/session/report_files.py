@@ -29,7 +29,7 @@ class ReportFiles:
         self.problems: list[str] = []
 
     def write(self, target: ReportTarget, view: View, earlier: Callable[[], Sequence[View]] = tuple) -> None:
-        """Writes one report; never raises an Exception. ``earlier`` loads the runs before this one, for a page."""
+        """Write one report; never raises an Exception. ``earlier`` loads the runs before this one, for a page."""
         try:
             write_report(target.form, target.path, view, partial(_render, target.form, view, earlier))
             self.written.append(f"report: {target.path}")
@@ -37,7 +37,7 @@ class ReportFiles:
             self.problems.append(f"report {target.path} failed: {_said(error)}; {self._beside(target, view)}")
 
     def add_step_summary(self, view: View) -> None:
-        """Appends the Markdown report to the job's summary, on GitHub. It fails no run."""
+        """Append the Markdown report to the job's summary, on GitHub. It fails no run."""
         place = os.environ.get(STEP_SUMMARY)
         if not place or view.run.answers is not None:
             return
@@ -51,7 +51,7 @@ class ReportFiles:
             self.written.append(f"{STEP_SUMMARY}: {place} was not written: {_said(error)}")
 
     def _beside(self, target: ReportTarget, view: View) -> str:
-        """Writes the results elsewhere, as JSON if the report cannot be made. Says where."""
+        """Write the results elsewhere, as JSON if the report cannot be made. Say where."""
         name = component(f"{view.run.started.replace(':', '')}-{target.path.name}")
         for file, text in _substitutes(name, target.form, view):
             for folder in (self._kept, _temporary):

@@ -177,7 +177,7 @@ class Run:
         return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
 
     def open_questions(self) -> Mapping[str, str]:
-        """By key: the students of the questions that were asked and have no reply yet."""
+        """The students whose requests have no reply yet, by the key of the request."""
         return self.ledger.open_questions() if "ledger" in self.__dict__ else {}
 
     def spending(self) -> str:
@@ -233,7 +233,7 @@ class Run:
         return relpath(self.settings.rootdir / HOME / "replies", self.settings.invocation_dir)
 
     def close(self, at_once: bool = False) -> None:
-        """Ends the run. ``at_once`` drops open requests; otherwise other workers may need their replies."""
+        """End the run. ``at_once`` drops open requests; otherwise other workers may need their replies."""
         if "replies" in self.__dict__:
             self.replies.stop(at_once)
         for student in self._students.values():
@@ -246,7 +246,7 @@ class Run:
             self.replies.close()
 
     def hurry(self) -> None:
-        """Ends the waits of ``close``. For the handler of a signal."""
+        """End the waits of ``close``. For the handler of a signal."""
         if "replies" in self.__dict__:
             self.replies.hurry()
 
@@ -259,7 +259,7 @@ class Run:
         }  # fmt: skip
 
     def forget(self) -> None:
-        """Closes the ledger and stops servers; nothing reads from them any more."""
+        """Close the ledger and stop servers; nothing reads from them any more."""
         if "servers" in self.__dict__:
             self.servers.stop()
         if "ledger" in self.__dict__:

@@ -29,7 +29,7 @@ _ASKING = frozenset({"--upskill", "--upskill-student", "--upskill-prompts"})
 
 
 def start(config: pytest.Config) -> None:
-    """Reads the settings and registers this process's hooks. Raises pytest.UsageError on a wrong value."""
+    """Read the settings and register this process's hooks. Raises pytest.UsageError on a wrong value."""
     interrupts = Interrupts.of(config)
     given = getattr(config, "workerinput", {}).get("upskill")
     try:
@@ -52,7 +52,7 @@ def start(config: pytest.Config) -> None:
 
 
 def _start_controller(run: Run, config: pytest.Config) -> None:
-    """Checks everything that could fail before the first item, and registers the hooks that report."""
+    """Check everything that could fail before the first item, and register the hooks that report."""
     if (problem := usage.ineffective(run.settings, list(run.models.values()))) is not None:
         raise UsageError(problem)
     for name in run.configs:
@@ -73,7 +73,7 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
 
 
 def _register(answers: Iterable[Any], add: Callable[[Any], None], hook: str, protocol: type) -> None:
-    """Registers what plugins add. Raises UsageError for an object that lacks a part of the protocol."""
+    """Register what plugins add. Raises UsageError for an object that lacks a part of the protocol."""
     needed = sorted(name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_"))
     # Pluggy returns the answer of the plugin that was registered last first; it replaces earlier ones of the same name.
     for answer in reversed(list(answers)):

@@ -38,7 +38,7 @@ class UntilDecided:
         """How much was read when a group was last looked at."""
 
     def plan(self, tasks: Iterable[Task]) -> None:
-        """Counts the items that are collected."""
+        """Count the items that are collected."""
         groups: dict[_Group, tuple[Gate, ...]] = {}
         for task in tasks:
             if task.kind in (ItemKind.KERNEL, ItemKind.TEXT) and task.case and task.student:
@@ -71,7 +71,7 @@ class UntilDecided:
         return self._decided.get(group, "")
 
     def note(self, outcome: Outcome) -> None:
-        """Enters the end of an item, for all processes."""
+        """Enter the end of an item, for all processes."""
         if outcome.student is None or outcome.arm is None or outcome.verdict.kind is VerdictKind.NOT_NEEDED:
             return
         passed = outcome.verdict.kind is VerdictKind.PASSED if outcome.verdict.kind in DECIDED else None
@@ -84,11 +84,11 @@ class UntilDecided:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Removes the file."""
+        """Remove the file."""
         self._path.unlink(missing_ok=True)
 
     def _receive(self) -> None:
-        """Reads what was entered since the last call."""
+        """Read what was entered since the last call."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._read)

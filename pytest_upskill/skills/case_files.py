@@ -95,7 +95,7 @@ def _source(folder: Path, path: Path, value: Value) -> Path:
         near = sorted(one.parent.name for one in folder.resolve().parent.glob("*/SKILL.md"))
         raise fail(f"there is no folder {_shown(found)}{suggest(found.name, near)}")
     if not any((found / name).is_file() for name in ("SKILL.md", "skill.md")):
-        raise fail(f"{_shown(found)} is no skill: it has no SKILL.md; name a skill's folder, as in {_FORM}")
+        raise fail(f"{_shown(found)} is not a skill: it has no SKILL.md; name a skill's folder, as in {_FORM}")
     return found
 
 

@@ -1,7 +1,7 @@
 """Advice on the files that a ``SKILL.md`` names: whether they exist, are part of the skill, and are found from there.
 
 A file is what its resolved path names: ``./a.md``, ``references/../a.md`` and ``{baseDir}/a.md`` are the same file, and
-each piece of advice on it is given once. A path with a placeholder that an agent or a reader fills in is no link.
+each piece of advice on it is given once. A path with a placeholder that an agent or a reader fills in is not a link.
 """
 
 import re
@@ -152,7 +152,7 @@ def _targets(lines: Sequence[str], first: int, base: Path, folder: Path) -> Iter
 
 
 def _read(written: str, base: Path, folder: Path) -> tuple[str, str] | None:
-    """The target without its fragment, as written, and its path from the skill's folder; None for what is no file."""
+    """The target without its fragment, as written, and its path from the skill's folder; None if it is not a file."""
     shown = unquote(_ESCAPED.sub(r"\1", written).partition("#")[0]).strip()
     if (leading := _LEADING.match(shown)) is not None:
         own = _OWN_FOLDER.match(re.sub(r"[^a-z]", "", leading[1].lower()))

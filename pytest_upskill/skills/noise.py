@@ -30,7 +30,7 @@ class Noise:
         return self.count > 0
 
     def __str__(self) -> str:
-        """As the option takes it: ``20``, or ``20:7`` with a seed."""
+        """The form that the option takes: ``20``, or ``20:7`` with a seed."""
         return f"{self.count}:{self.seed}" if self.seed else str(self.count)
 
     def arm(self, slug: str) -> str:

@@ -78,7 +78,7 @@ def _more(now: int, most: int, decides: Callable[[int], bool]) -> int | None:
 def _more_trials(
     values: Sequence[float], within: Sequence[float], now: int, decides: Callable[[Sequence[float], int], bool]
 ) -> int | None:
-    """Moves the cases' values towards their mean as further trials would: only noise within the cases goes away."""
+    """Move the cases' values towards their mean as further trials would: only noise within the cases goes away."""
     if now < 2 or len(values) < 2:
         return None
     total, centre = variance(values), fmean(values)

@@ -2,7 +2,7 @@
 
 Events follow the HTML standard, section 9.2.6, where servers do: other fields than ``data``, comments and any line end
 are accepted, an event at the end needs no empty line, and an event may be split over lines or hold one object per line.
-A body that is no stream is one JSON value, or one per line.
+A body that is not a stream is one JSON value, or one per line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _IGNORED = (b"", b"id", b"retry")
 class EventReader:
     """Takes the body in pieces. ``done``: the server said that the stream is complete.
 
-    ``broken`` is an event that is JSON in part, so that text may be lost. ``other`` is one that is no JSON at all, or
+    ``broken`` is an event that is JSON in part, so that text may be lost. ``other`` is one that is not JSON at all, or
     the whole body if it holds neither events nor JSON.
     """
 
@@ -44,7 +44,7 @@ class EventReader:
             yield from self._line(line)
 
     def end(self) -> Iterator[Any]:
-        """The values of the last event, or of a body that is no stream."""
+        """The values of the last event, or of a body that is not a stream."""
         yield from self._line(self._rest.removesuffix(b"\r"))
         yield from self._event()
         text = b"\n".join(self._lines).decode("utf-8", "replace").strip()

@@ -13,7 +13,7 @@ _LIMITS = ("max_completion_tokens", "max_tokens")
 _LEFT_OUT = (*_LIMITS, "model", "seed", "temperature", "stream", "stream_options", "tools", "tool_choice")
 """Our fields for which ``false`` means that they are not sent."""
 _RENAMED = (*_LIMITS, "seed", "temperature", "stream", "stream_options", "tools", "cache_prompt")
-"""Our fields that are no text, so that a text is another name for them."""
+"""Our fields that are not text, so that a text is another name for them."""
 _FLAGS = ("stream", "cache_prompt")
 
 

@@ -150,7 +150,7 @@ class FilesStudent(Student):
             if encoding != BINARY:
                 note = f"the reply at {path} was read as {encoding}; save it in UTF-8 if it looks wrong"
                 return Reply(text=text, model=self.name, details=ReplyDetails(note=note if encoding else ""))
-            problem = f"the reply at {path} is no text ({encoding}); save it as plain text in UTF-8"
+            problem = f"the reply at {path} is not text ({encoding}); save it as plain text in UTF-8"
         except FileNotFoundError:
             problem = f"there is no reply at {path}; write one there, or leave the case out with -k"
             if question.trial > 1:
@@ -161,7 +161,7 @@ class FilesStudent(Student):
 
 
 def decoded(data: bytes) -> tuple[str, str]:
-    """The text of a reply's file, and the encoding in words: empty for UTF-8, BINARY for what is no text.
+    """The text of a reply's file, and the encoding in words: empty for UTF-8, BINARY if it is not text.
 
     Editors on Windows, and its shell, write UTF-16, with a byte order mark or without. Line ends stay.
     """

@@ -49,7 +49,7 @@ class HubStudent(Student):
         self._found: Manifest | None = None
 
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
-        """Only that of the skill: no guidance changes a kernel that exists."""
+        """The skill arm only, because guidance cannot change a published kernel."""
         return tuple(arm for arm in arms if arm == "skill")
 
     def can_answer(self, case: Case) -> bool:
@@ -79,7 +79,7 @@ class HubStudent(Student):
     def _local(self, folder: Path, name: str) -> Manifest:
         """The kernel in a folder: its build that fits, below it or below its ``build``, or the folder itself."""
         if not folder.is_dir():
-            raise StudentError(f"student '{self.name}': {folder} is no folder; name one with a build of a kernel")
+            raise StudentError(f"student '{self.name}': {folder} is not a folder; name one with a build of a kernel")
         variants = _variants()
         for base in (folder, folder / "build"):
             names = sorted(one.parent.name for one in base.glob(f"*/{_METADATA}"))
@@ -94,7 +94,7 @@ class HubStudent(Student):
         raise StudentError(f"student '{self.name}': {folder} holds no built kernel: {rule}; build the project first")
 
     def _remote(self, repository: str, revision: str) -> Manifest:
-        """Downloads the build of a repository that fits. Raises what huggingface_hub raises."""
+        """Download the build of a repository that fits. Raises what huggingface_hub raises."""
         from huggingface_hub import HfApi
         from huggingface_hub.hf_api import RepoFile, RepoFolder
         from huggingface_hub.utils.tqdm import disable_progress_bars

@@ -194,13 +194,13 @@ class OpenAIStudent(RemoteStudent):
         is_name = what.startswith("{") and " " not in words  # such as a status, which explains nothing
         said = self._quoted(what if is_name else words)
         if reader.streamed and said:
-            problem = f"{self._address} sent something that is no answer of a chat endpoint (an event: {said})"
+            problem = f"{self._address} sent something that is not an answer of a chat endpoint (an event: {said})"
             return AttemptFailure(f"{problem}; {SEE_LOG}", transient=True)
         if not said:
             problem = f"{self._address} sent {kind or 'a response'} with nothing in it"
             return AttemptFailure(f"{problem}; {SEE_LOG}", transient=True)
         remedy = f"base_url in {self._table} must be that of a chat endpoint (it usually ends in /v1)"
-        return AttemptFailure(f"{self._address} sent {kind or 'a text'} that is no reply of a chat ({said}); {remedy}")
+        return AttemptFailure(f"{self._address} sent {kind or 'a text'} that is not a chat reply ({said}); {remedy}")
 
     def _unfinished(self, transcript: Transcript, reader: EventReader, may_read: bool) -> AttemptFailure | None:
         """Why there is no complete reply in what was sent; None if there is one."""

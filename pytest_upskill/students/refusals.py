@@ -117,7 +117,7 @@ def is_filtered(body: object, said: str) -> bool:
 
 
 def named_fields(body: object, fields: Collection[str]) -> list[str]:
-    """Those of ``fields`` that an error names."""
+    """The ``fields`` that an error names."""
     said = words(body)
     param = error_in(body).get("param")
     named = param.partition(".")[0] if isinstance(param, str) else ""

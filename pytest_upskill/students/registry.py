@@ -115,7 +115,7 @@ def _files(spec: str, invocation_dir: Path) -> StudentConfig:
         raise UsageError(f"--upskill-student: {spec!r}: '{label}' is built in; choose another label")
     folder = (invocation_dir / Path(directory).expanduser()).resolve()
     if not folder.is_dir():
-        reason = "is no folder" if folder.exists() else "does not exist"
+        reason = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"--upskill-student: {spec!r}: {folder} {reason}; expected a folder with {LAYOUT}")
     return StudentConfig(name=label, provider="files", concurrency=8, folder=folder)
 
@@ -138,7 +138,7 @@ def _published(spec: str, invocation_dir: Path) -> StudentConfig:
     if repository not in local and (place.startswith((".", "/", "~")) or (invocation_dir / folder).is_dir()):
         model = str((invocation_dir / folder).resolve())
         if not Path(model).is_dir():
-            raise UsageError(f"--upskill-student: {spec!r}: {model} is no folder; name one with a built kernel")
+            raise UsageError(f"--upskill-student: {spec!r}: {model} is not a folder; name one with a built kernel")
     elif not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise UsageError(f"--upskill-student: {spec!r} is neither a folder nor a repository; write {forms}")
     elif not revision and repository not in local:

@@ -265,7 +265,7 @@ class RemoteStudent(Student):
         if isinstance(error, sdk.APIError):  # an error event inside a stream
             return self._refused(refusals.status_in(error.body) or 500, error.body, {}, fallback=str(error))
         said = self._quoted(str(error))
-        problem = f"{self._address} sent something that is no answer of a chat endpoint ({said})"
+        problem = f"{self._address} sent something that is not an answer of a chat endpoint ({said})"
         return AttemptFailure(f"{problem}; check base_url in {self._table}")
 
     def _unreachable(self, said: str) -> AttemptFailure:

@@ -95,7 +95,7 @@ def test_an_own_version_replaces_a_taken_case_that_is_left_out(tmp_path: Path) -
         ("from: 'C:/skills/one'", "write the path as seen from the skill's folder", 1),
         ("from: '..\\one'", "write the path as seen from the skill's folder", 1),
         ("from: ../ones", "there is no folder", 1),
-        ("from: ../one/evals", "is no skill: it has no SKILL.md", 1),
+        ("from: ../one/evals", "is not a skill: it has no SKILL.md", 1),
         ("from: ../bare", "has no cases: name a skill with cases", 1),
         ("from: .", "leads back to a skill that takes cases itself (two -> two)", 1),
         ("from: ../one\nonly: [a]\nexcept: [b]", "'only' and 'except' cannot be combined", 3),

@@ -121,7 +121,7 @@ def test_a_report_has_every_form_that_the_option_has(project: Path) -> None:
         ("report 1 -o badge:b.txt", "--output: report 'badge:b.txt' must have the form badge:FILE.json"),
         ("report 1 -o skill-creator:ci", "--output: ci holds other files; name a new folder"),
         ("compare 9", "there is no run 9 in .*history.sqlite; the latest are 1, 2, 3"),
-        ("compare one", "'one' is no run: name a number that `pytest-upskill runs` shows, 'last', or a JSON report"),
+        ("compare one", "'one' is not a run: name a number that `pytest-upskill runs` shows, 'last', or a JSON report"),
         ("compare gone.json", r"gone.json cannot be read \(No such file or directory\); name a JSON report"),
         ("compare 1 2 --student=nobody", "runs 1 and 2 have no such item; leave out --skill, --student"),
         ("show sofmax", r"no item of this run is called 'sofmax'; did you mean 'softmax\[glm-4.7-skill\]'"),

@@ -92,7 +92,7 @@ def test_a_budget_says_what_it_pays_for(skill: Path) -> None:
         (["--budget=1"], "--budget says nothing without prices: name who is asked with --student"),
         (["--budget=1", "--student=free"], "the price of the student 'free' is not known; add 'price' to"),
         (["--lift=0.7"], "--lift 0.7 over --baseline 0.4 is a pass rate above 1; lower one of them"),
-        (["--lift=nan"], "'nan' is no number; write a number such as 0.2"),
+        (["--lift=nan"], "'nan' is not a number; write a number such as 0.2"),
         (["--lift=0"], "Invalid value for '--lift'"),
         (["--trials=0"], "Invalid value for '--trials'"),
         (["--spread=2"], "Invalid value for '--spread'"),

@@ -57,16 +57,16 @@ def test_the_case_of_a_skeleton_passes_without_a_key() -> None:
 
 @pytest.mark.parametrize("name", ["My-Kernels", "a--b", "-x", "a" * 65, "カーネル", "nul"])
 def test_a_name_that_no_skill_may_have_is_refused(name: str) -> None:
-    assert "no name of a skill" in run("template", "--", f"skills/{name}").output
+    assert "is not a skill name" in run("template", "--", f"skills/{name}").output
     assert not Path("skills").exists()
 
 
 def test_a_folder_with_files_is_left_alone() -> None:
     SKILL.mkdir(parents=True)
     (SKILL / "notes.txt").write_text("mine", encoding="utf-8")
-    assert "is no empty folder" in run("template", str(SKILL)).output
+    assert "is not an empty folder" in run("template", str(SKILL)).output
     Path("link").symlink_to("nowhere")
-    assert "is no empty folder" in run("template", "link").output
+    assert "is not an empty folder" in run("template", "link").output
     assert [path.name for path in SKILL.iterdir()] == ["notes.txt"]
 
 
@@ -123,7 +123,7 @@ def test_a_path_through_the_skill_itself_removes_all_of_it() -> None:
 def test_what_is_no_skill_is_never_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     committed()
     Path("link").symlink_to(SKILL)
-    for place, reason in (("skills", "no SKILL.md"), ("link", "is no folder"), ("gone", "is no folder")):
+    for place, reason in (("skills", "no SKILL.md"), ("link", "is not a folder"), ("gone", "is not a folder")):
         assert reason in run("delete", place, "--yes", "--force").output
     (SKILL / ".git").mkdir()
     assert "a repository" in run("delete", str(SKILL), "--yes", "--force").output

@@ -105,7 +105,7 @@ def test_a_project_that_does_not_compile_is_an_error_with_its_place(tmp_path: Pa
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({}, "is no project: a project of kernel-builder has a file build.toml; pytest-upskill export writes one"),
+        ({}, "is not a project: a project of kernel-builder has a file build.toml; pytest-upskill export writes one"),
         ({"build.toml": "[general"}, "build.toml"),
         ({"build.toml": b"\xff\xfe"}, "cannot be read: it is not UTF-8"),
     ],

@@ -71,7 +71,7 @@ def test_a_file_and_a_link_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "empty")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     for name in ("file", "link", "dangling"):
-        with pytest.raises(UsageError, match="exists and is no folder"):
+        with pytest.raises(UsageError, match="exists and is not a folder"):
             write_project(tmp_path / name, FILES)
     assert (tmp_path / "file").read_text() == "mine"
     with pytest.raises(UsageError, match="was not exported"):

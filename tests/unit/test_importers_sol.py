@@ -223,7 +223,7 @@ def test_a_reference_that_needs_gradients_gets_them() -> None:
 
 BROKEN = {
     "fp8": (definition(inputs={"x": tensor("n", "m", dtype="float8_e4m3fn")}), "'x' is float8_e4m3fn"),
-    "value_constraint": (definition(constraints=["n == indptr[-1].item()"]), "on values, not on sizes"),
+    "value_constraint": (definition(constraints=["n == indptr[-1].item()"]), "on values, not sizes"),
     "no_var": (definition(axes={"n": const(4), "m": const(4)}), "it has no 'var' axis"),
     "axis_type": (definition(axes={"n": {"type": "dynamic"}, "m": VAR}), "type 'dynamic'"),
     "const_value": (definition(axes={"n": VAR, "m": const("a")}), "has the value 'a'"),
@@ -273,7 +273,7 @@ def test_a_file_without_a_definition_is_a_usage_error(text: str) -> None:
     Path("a.json").write_text(text, encoding="utf-8")
     done = CliRunner().invoke(main, ("import-sol", "a.json"))
     assert done.exit_code == 2
-    assert "is no definition" in done.output or "is not JSON" in done.output
+    assert "is not a definition" in done.output or "is not JSON" in done.output
 
 
 def test_casts_to_floating_dtypes_are_exact_in_float64_only_and_others_stay() -> None:

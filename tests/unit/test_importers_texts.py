@@ -125,7 +125,7 @@ def test_both_versions_are_read_and_empty_fields_say_nothing() -> None:
         ({"input": "x", "expected": {"contains": ["a", 4]}}, "an entry of 'contains' is 4"),
         ({"input": "a\u202eb", "expected": {"contains": "a"}}, "U+202E, RIGHT-TO-LEFT OVERRIDE"),
         ({"input": "lone \ud800", "expected": {"contains": "a"}}, "U+D800"),
-        ("text", "no object, but str"),
+        ("text", "not an object but str"),
     ],
 )
 def test_a_test_that_cannot_run_is_listed_with_the_reason_and_the_others_are_kept(test: Any, reason: str) -> None:
@@ -223,7 +223,7 @@ def test_expectations_and_assertions_become_rubrics() -> None:
             "type 'regex', which is not imported",
         ),
         ({"id": 2, "prompt": "x", "assertions": [7]}, "an entry of 'assertions' is 7"),
-        ([1], "no object, but list"),
+        ([1], "not an object but list"),
     ],
 )
 def test_an_eval_that_cannot_be_judged_is_listed_with_the_reason(one: Any, reason: str) -> None:
@@ -288,9 +288,9 @@ def test_a_folder_that_is_no_skill_and_a_bad_name_are_refused() -> None:
     Path("full/a.txt").write_text("x", encoding="utf-8")
     Path("tests.json").write_text(json.dumps([good()]), encoding="utf-8")
     done = run("import-upskill", "tests.json", "--into=full")
-    assert (done.exit_code, "it has no SKILL.md, and is not empty" in done.output) == (2, True)
+    assert (done.exit_code, "is not empty and has no SKILL.md" in done.output) == (2, True)
     done = run("import-upskill", "tests.json", "--into=skills/No_Name")
-    assert (done.exit_code, "'No_Name' is no name of a skill" in done.output) == (2, True)
+    assert (done.exit_code, "'No_Name' is not a skill name" in done.output) == (2, True)
     assert not Path("skills").exists()
 
 

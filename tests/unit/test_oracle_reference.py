@@ -171,7 +171,7 @@ def test_inputs_of_another_shape_are_an_error_that_names_both(tmp_path: Path) ->
     ("returned", "said"),
     [
         ("[1]", "returned list; it must return a dict"),
-        ("{'y': 1}", "returned 'y', which is no argument of 'op'; the arguments are x"),
+        ("{'y': 1}", "returned 'y', which is not an argument of 'op'; the arguments are x"),
         ("{'x': 1.5}", "returned float for 'x'; it must be a tensor of shape [1, 1]"),
     ],
 )

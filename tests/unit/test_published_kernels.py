@@ -81,7 +81,7 @@ def test_a_case_names_the_function_and_its_arguments() -> None:
         ("{op: '../x'}", "'hub' names the operator"),
         (
             "{op: twice, args: [xx]}",
-            "'args' of 'hub' names 'xx', which is no argument, dim or result; did you mean 'x'",
+            "'args' of 'hub' names 'xx', which is not an argument, dim or result; did you mean 'x'",
         ),
         ("{op: twice, args: []}", "is an empty list"),
         ("{op: twice, arg: [x]}", "unknown key 'arg'"),
@@ -120,7 +120,7 @@ def test_a_kernel_is_named_by_its_repository_or_its_folder(tmp_path: Path, spec:
         ("hub:", "names no kernel"),
         ("hub:activation", "is neither a folder nor a repository"),
         ("hub:a/b/c@v1", "is neither a folder nor a repository"),
-        ("hub:./missing", "is no folder; name one with a built kernel"),
+        ("hub:./missing", "is not a folder; name one with a built kernel"),
         ("hub:org/activation", "needs a revision (a branch, a tag or a commit)"),
         ("hub:org/golden@v1", "'golden' cannot be a student's name; write hub:LABEL=org/golden@v1"),
         ("hub:org/haiku@v1", "'haiku' cannot be a student's name"),

@@ -171,11 +171,18 @@ def test_json_spells_what_it_has_no_number_for(number: Any, text: str) -> None:
 
 def test_json_names_the_worst_element_field_by_field() -> None:
     text = render(build_view([outcome(failed={"memory": "m"}, counterexample=counterexample())], run()), ".json")
-    worst = text[text.index('"worst"') : text.index('"line"')]
-    assert " ".join(worst.split()) == (
-        '"worst": { "output": "out", "index": [ 0, 32 ], "expected": "0.53125", "got": "nan", "error": "nan", '
-        '"bound": "0.0011" },'
-    )
+    assert json.loads(text)["items"][0]["counterexample"]["worst"] == {
+        "output": "out", "index": [0, 32], "expected": "0.53125", "got": "nan", "error": "nan", "bound": "0.0011",
+    }  # fmt: skip
+
+
+def test_each_item_has_a_line_of_its_own_in_json() -> None:
+    view = build_view(both_arms(), run())
+    text = render(view, ".json")
+    assert [item["id"] for item in json.loads(text)["items"]] == [item.id for item in view.items]
+    lines = [line for line in text.splitlines() if line.startswith('    {"id"')]
+    assert [json.loads(line.rstrip(",")) for line in lines] == json.loads(text)["items"]
+    assert json.loads(render(build_view([], run()), ".json"))["items"] == []
 
 
 def test_json_keeps_text_that_no_encoding_can_hold() -> None:

@@ -162,7 +162,7 @@ def test_known_failures_name_cases_and_students() -> None:
     assert one.matches("tiny", "w8", "any") and not one.matches("tiny", "w7", "any")
     assert one.reason == "loses: a warp"
     assert every.matches("other", "x", "glm-4.7") and not every.matches("other", "x", "glm-5")
-    with pytest.raises(ValueError, match="is no known failure; accepted: SKILL"):
+    with pytest.raises(ValueError, match="is not a known failure; accepted: SKILL"):
         known_failures("tiny/w8")
 
 

@@ -102,7 +102,7 @@ def test_an_item_has_all_that_is_known_of_it(small: str) -> None:
     assert (arm, trial, verdict, cause, earlier) == ("skill", 1, "failed", "memory", "")
     assert why.startswith("memory: out-of-bounds read")
     item = data["items-0"][number]
-    assert item["source"] == SOURCE and item["file"][:3] == ["kernel.cu", 1, 8]
+    assert item["reply"][slice(*item["source_at"])] == SOURCE and item["file"][:3] == ["kernel.cu", 1, 8]
     assert item["unexecuted"] == [[12, 13]] and item["reports"][0][2] == 8
     assert item["example"]["text"] == "rows=5 cols=33 dtype=float32 seed=9"
     assert item["example"]["inputs"] == [["x", "[0.5, -1]"]]
@@ -134,6 +134,13 @@ def test_long_texts_are_cut_and_what_is_missing_is_counted() -> None:
     assert len(found["reasoning"][0]) + found["reasoning"][1] == 100_000
     assert found["source"] == "z" * 10
     assert data["index"]["kept"] == ".upskill/replies"
+
+
+@pytest.mark.parametrize(("text", "kept"), [("a", {"source_at": [4, 9]}), ("\U0001f600", {"source": "x = 1"})])
+def test_a_kernel_that_is_in_the_reply_is_stored_once(text: str, kept: dict[str, object]) -> None:
+    item = replied("twice", reply=f"{text}:\n\nx = 1\n", source="x = 1")
+    (found,) = unpacked(written([item]))["items-0"]
+    assert {name: value for name, value in found.items() if name.startswith("source")} == kept
 
 
 def test_an_earlier_run_marks_what_flipped_and_draws_a_history() -> None:

@@ -54,7 +54,7 @@ def test_an_option_or_an_ini_value_asks(pytester: pytest.Pytester, arguments: li
         (
             "compare",
             "skills/",
-            "'skills/' is no run; accepted: a number that `pytest-upskill runs` shows, 'last', or a JSON "
+            "'skills/' is not a run; accepted: a number that `pytest-upskill runs` shows, 'last', or a JSON "
             "report (run.json); a path goes before the option",
         ),
         ("report", "out.xml", "report 'out.xml' must end in one of .json, .md, .csv, .html"),

@@ -123,7 +123,7 @@ def test_a_reply_that_is_not_unicode_is_named_with_its_first_byte(tmp_path: Path
 @pytest.mark.parametrize("data", [b"PK\x03\x04word/document.xml", b"%PDF-1.7\n", b"\x1f\x8b\x08\x00"])
 def test_a_document_of_a_program_is_refused(tmp_path: Path, data: bytes) -> None:
     write(tmp_path, "scale.skill.md", data)
-    with pytest.raises(StudentError, match=r"scale\.skill\.md is no text \(.*\); save it as plain text in UTF-8"):
+    with pytest.raises(StudentError, match=r"scale\.skill\.md is not text \(.*\); save it as plain text in UTF-8"):
         files(tmp_path).ask(question(), case())
 
 

@@ -397,7 +397,7 @@ def test_a_stream_that_ends_without_a_finish_is_not_taken_for_a_reply(pupil: Any
 def test_an_answer_that_is_no_stream_points_at_the_address(pupil: Any) -> None:
     student, server = pupil(Refusal(200, "<html>Welcome</html>", {"Content-Type": "text/html"}))
     assert student.refused() == (
-        f"student 'pupil': {server.url} sent text/html that is no reply of a chat (Welcome); base_url in {TABLE} must "
+        f"student 'pupil': {server.url} sent text/html that is not a chat reply (Welcome); base_url in {TABLE} must "
         f"be that of a chat endpoint (it usually ends in /v1)"
     )
 
@@ -412,7 +412,7 @@ def test_an_error_inside_a_stream_is_an_error_of_the_server(pupil: Any) -> None:
 
 def test_an_event_that_is_no_json_is_told_and_not_raised(pupil: Any) -> None:
     student, server = pupil(Stream(("{broken",)))
-    assert f"{server.url} sent something that is no answer of a chat endpoint" in student.refused()
+    assert f"{server.url} sent something that is not an answer of a chat endpoint" in student.refused()
 
 
 def test_a_reply_without_a_word_is_asked_for_again_and_then_an_error_that_names_the_model(pupil: Any) -> None:

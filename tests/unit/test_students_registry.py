@@ -249,7 +249,7 @@ def test_a_folder_that_is_not_there_is_told_with_the_layout_that_is_expected(tmp
         f"<skill>/<case>.<arm>.md, <case>.<arm>-2.md for the second trial"
     )
     (tmp_path / "answers").write_text("")
-    assert "is no folder; expected a folder with" in refused("files:answers", folder=tmp_path)
+    assert "is not a folder; expected a folder with" in refused("files:answers", folder=tmp_path)
 
 
 def test_files_without_a_folder_says_how_to_name_one() -> None:

@@ -105,7 +105,7 @@ def command(
 
 
 def _confirm(most: Cost, yes: bool) -> None:
-    """Asks before something is spent. Raises UsageError without a terminal."""
+    """Ask before something is spent. Raises UsageError without a terminal."""
     if yes or not most.asked or most.usd == 0:
         return
     if not sys.stdin.isatty():
@@ -176,7 +176,7 @@ def _suggestion(found: Ablation) -> Iterator[str]:
         return
     saved = sum(row.tokens for row in going)
     yield f"may go, and save about {saved} tokens: {', '.join(printable(row.title) for row in going)}"
-    yield "'no effect seen' is no proof: the interval shows which effects the answers do not exclude"
+    yield "'no effect seen' is not proof: the interval shows which effects the answers do not exclude"
 
 
 def _cells(row: Row) -> tuple[str, ...]:

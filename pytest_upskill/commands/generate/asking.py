@@ -40,19 +40,19 @@ STATUSES = (
 class Real(click.FloatRange):
     """A number in a range; 'nan' is none, though no comparison with it fails."""
 
-    what, such_as = "number", "0.2"
+    what, such_as = "a number", "0.2"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
         if math.isnan(number):
-            self.fail(f"{value!r} is no {self.what}; write a number such as {self.such_as}", param, ctx)
+            self.fail(f"{value!r} is not {self.what}; write a number such as {self.such_as}", param, ctx)
         return number
 
 
 class Usd(Real):
     """An amount of money."""
 
-    what, such_as = "amount of USD", "2.5"
+    what, such_as = "an amount of USD", "2.5"
 
     def __init__(self) -> None:
         super().__init__(0)
@@ -80,7 +80,7 @@ _OPTIONS = (
 
 
 def asks_a_teacher(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of commands that ask a teacher; they arrive as ``options`` of type AskOptions."""
+    """Add the options of commands that ask a teacher; they arrive as ``options`` of type AskOptions."""
     import functools
 
     @functools.wraps(command)

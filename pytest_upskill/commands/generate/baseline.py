@@ -37,7 +37,7 @@ def check(asking: Asking, spec: str, cases: int) -> StudentConfig:
 def measure(asking: Asking, writing: Writing, config: StudentConfig) -> None:
     """Give the proven cases to the student without the skill, record its pass rates, and split the cases by them.
 
-    What is no verdict on the student leaves a case without a rate: the result says so.
+    A result without a verdict on the student leaves a case without a rate: the result says so.
     """
     result = writing.result
     if result.folder is None or not result.kept:

@@ -47,9 +47,9 @@ def command(folder: Path, force: bool, yes: bool) -> None:
 
 
 def _check(folder: Path) -> None:
-    """Raises UsageError for what is no skill's folder, or holds more than a skill."""
+    """Raise UsageError unless the folder is a skill and contains nothing else."""
     if folder.is_symlink() or not folder.is_dir():
-        raise UsageError(f"{folder} is no folder; name the folder of a skill")
+        raise UsageError(f"{folder} is not a folder; name the folder of a skill")
     if not any((folder / name).is_file() for name in FILE_NAMES):
         raise UsageError(f"{folder} holds no SKILL.md; name the folder of a skill")
     here = folder.resolve()

@@ -46,7 +46,7 @@ class Wanted:
 
 
 def from_material(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options; they arrive as ``wanted`` of type Wanted and ``options`` of type AskOptions."""
+    """Add the options; they arrive as ``wanted`` of type Wanted and ``options`` of type AskOptions."""
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> Any:

@@ -46,7 +46,7 @@ class ImportOptions:
 
 
 def imports(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of commands that import cases; they arrive as ``options`` of type ImportOptions."""
+    """Add the options of commands that import cases; they arrive as ``options`` of type ImportOptions."""
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> Any:

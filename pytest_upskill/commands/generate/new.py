@@ -116,9 +116,9 @@ def _steps(order: Order, cases: int, name: str, parts: Sequence[str]) -> Steps:
 
 
 def check_name(name: str | None) -> None:
-    """Raises BadParameter for what is no name of a skill."""
+    """Raise BadParameter unless the text is a valid skill name."""
     if name is not None and (not re.fullmatch(SKILL_NAME, name) or len(name) > 64 or is_reserved(name)):
-        raise click.BadParameter(f"--name: {name!r} is no name of a skill: use lower-case letters, digits and hyphens")
+        raise click.BadParameter(f"--name: {name!r} is not a skill name: use lower-case letters, digits and hyphens")
 
 
 def show_plan(asking: Asking, plan: Plan) -> None:

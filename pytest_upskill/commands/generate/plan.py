@@ -44,7 +44,7 @@ class Design:
 
     @property
     def replies(self) -> int:
-        """For each student."""
+        """The number of replies for each student."""
         return _ARMS * self.cases * self.trials
 
 

@@ -187,7 +187,7 @@ class Refinement:
         )  # fmt: skip
 
     def round_done(self, one: Round, teacher: Teacher, begun: Begun) -> None:
-        """Writes what a round leaves behind, in an order in which it can be interrupted."""
+        """Write what a round leaves behind, in an order in which it can be interrupted."""
         subject, text = self.subject, one.proposal.text
         if one.kept and text is not None:
             self._check_unchanged(one.old, text)
@@ -201,7 +201,7 @@ class Refinement:
         self.plain.setdefault("rounds", []).append({**_plain_round(one), "file": str(path)})
 
     def _check_unchanged(self, old: str, new: str) -> None:
-        """Raises UsageError, with the new version in a file beside it, if somebody has edited the skill meanwhile."""
+        """Raises UsageError, with the new version in a file beside it, if the skill was edited meanwhile."""
         path = self.subject.skill_path
         if read_text(path, SkillError) in (old, new):
             return
@@ -222,7 +222,7 @@ class Refinement:
         return self.end(UNDECIDED, f"INCONCLUSIVE: {tried} tried, none kept; the old text stays{why}")
 
     def end(self, status: int, text: str, missing: Sequence[dict[str, str]] = ()) -> int:
-        """Prints the end of the command, as a line or as JSON."""
+        """Print the end of the command, as a line or as JSON."""
         if not self.options.as_json:
             click.echo(printable(text))
             return status

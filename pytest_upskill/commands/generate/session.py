@@ -45,7 +45,7 @@ class Session:
         return {"answers": totals.asked, "tokens": totals.tokens, "usd": None if totals.unpriced else totals.usd}
 
     def close(self) -> None:
-        """Closes the ledger; ``totals`` stay."""
+        """Close the ledger; ``totals`` stay."""
         if self._is_open:
             self._totals = self.ledger.totals()
             self.ledger.close()

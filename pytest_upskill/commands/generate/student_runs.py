@@ -100,7 +100,7 @@ def cost_in_words(name: str, cost: Cost) -> str:
 
 
 class Answers:
-    """Shows what a student answers, as it comes, and counts what is no verdict on the student."""
+    """Shows what a student answers, as it comes, and counts results without a verdict on the student."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0

@@ -35,9 +35,9 @@ def command(folder: Path) -> None:
     """
     name = folder.absolute().name
     if not re.fullmatch(SKILL_NAME, name) or len(name) > MAX_NAME or is_reserved(name):
-        raise UsageError(f"'{name}' is no name of a skill: use lower-case letters, digits and single hyphens")
+        raise UsageError(f"'{name}' is not a skill name: use lower-case letters, digits and single hyphens")
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise UsageError(f"{folder} exists and is no empty folder; name a new one")
+        raise UsageError(f"{folder} exists and is not an empty folder; name a new one")
     parts = {"name": name, "title": name.replace("-", " ").capitalize()}
     write_provenance(folder / "evals", Provenance(skill=Written(teacher="template")))
     for path, source in _FILES.items():

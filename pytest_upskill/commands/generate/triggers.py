@@ -157,7 +157,7 @@ class Choosing(Refinement):
         return description_question(self.subject.skill_path, longest, self.noise, (10**6,) * 3, tried, feedback)
 
     def _with_queries(self) -> int | None:
-        """Has the teacher write the queries; the exit status if the command ends here."""
+        """Have the teacher write the queries; the exit status if the command ends here."""
         subject, options = self.subject, self.options
         chosen = teacher_config(options.teacher, subject.tables, Path.cwd())
         step = queries_step(subject.skill_path, subject.text, self.queries)

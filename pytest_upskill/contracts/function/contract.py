@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import dropwhile, islice
 from typing import Literal
 
-from pytest_upskill.cases.case import Case, TensorSpec
+from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.base import Extraction, Teaching
 from pytest_upskill.contracts.case_wording import (
     conditions,
@@ -23,6 +23,7 @@ from pytest_upskill.contracts.case_wording import (
     teaching,
 )
 from pytest_upskill.contracts.reply_blocks import extract
+from pytest_upskill.contracts.whole_tensors import operator_of, parameters_of, results_of
 from pytest_upskill.documents.markdown import Fence
 from pytest_upskill.documents.reasoning import Blocks
 from pytest_upskill.languages.python import SOURCE_NAME
@@ -242,7 +243,7 @@ _WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The operator's arguments in order, and its results; sizes are no parameters, since tensors have shapes."""
+    """The operator's arguments in order, and its results; sizes are not parameters, since tensors have shapes."""
 
     name: str
     dtypes: tuple[str, ...]
@@ -268,18 +269,8 @@ class Signature:
 
 def derive(case: Case, results: ResultFacts) -> Signature:
     """The signature of a case. Raises ValueError for a case without ``op``."""
-    if case.op is None:
-        raise ValueError(f"case '{case.name}' has no 'op', hence no signature")
-    own = {spec.name: spec.dtype for spec in case.arguments if isinstance(spec, TensorSpec)}
-    parameters = tuple(
-        TensorParameter(one.name, "inplace" if one.mutable else "input", own.get(one.name))
-        if one.kind == "Tensor"
-        else ScalarParameter(one.name, one.kind)
-        for one in case.op.arguments
-    )
-    dtypes = {name: case.returns.get(name) or results.dtypes.get(name) for name in case.op.results}
-    found = tuple(TensorParameter(name, "output", dtype, results.shapes.get(name)) for name, dtype in dtypes.items())
-    return Signature(case.op.name, case.dtypes, parameters, found, case.forbid, case.vectorised)
+    name, parameters, found = operator_of(case).name, parameters_of(case), results_of(case, results)
+    return Signature(name, case.dtypes, parameters, found, case.forbid, case.vectorised)
 
 
 def declaration(signature: Signature) -> str:

@@ -8,8 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pytest_upskill.cases.case import Case, TensorSpec
+from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.base import Extraction
+from pytest_upskill.contracts.whole_tensors import parameters_of, results_of
 from pytest_upskill.languages.torch_extension.published import NAME, SOURCE, Manifest
 from pytest_upskill.records import CallLayout, Kernel, ResultFacts, ScalarParameter, TensorParameter
 
@@ -58,20 +59,10 @@ class HubContract:
         """Raises ValueError for a case without ``op`` or ``hub``."""
         if case.op is None or case.hub is None:
             raise ValueError(f"case '{case.name}' names no operator under 'hub', hence no signature")
-        own = {spec.name: spec.dtype for spec in case.arguments if isinstance(spec, TensorSpec)}
-        parameters = tuple(
-            TensorParameter(one.name, "inplace" if one.mutable else "input", own.get(one.name))
-            if one.kind == "Tensor"
-            else ScalarParameter(one.name, one.kind)
-            for one in case.op.arguments
-        )
         sizes = tuple(ScalarParameter(dim.name, "int", dim=True) for dim in case.dims)
-        dtypes = {name: case.returns.get(name) or results.dtypes.get(name) for name in case.op.results}
-        found = tuple(
-            TensorParameter(name, "output", dtype, results.shapes.get(name)) for name, dtype in dtypes.items()
-        )
+        parameters, found = (*parameters_of(case), *sizes), results_of(case, results)
         used = case.hub
-        return Signature(used.op, used.arguments, case.dtypes, found, (*parameters, *sizes), case.atomics)
+        return Signature(used.op, used.arguments, case.dtypes, found, parameters, case.atomics)
 
     def system_text(self) -> str:
         return ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from string import Template
 
-from pytest_upskill.cases.case import Case, TensorSpec
+from pytest_upskill.cases.case import Case
 from pytest_upskill.contracts.base import Extraction, Teaching
 from pytest_upskill.contracts.case_wording import (
     conditions,
@@ -21,6 +21,7 @@ from pytest_upskill.contracts.case_wording import (
     teaching,
 )
 from pytest_upskill.contracts.kernel_builder import official_reader
+from pytest_upskill.contracts.whole_tensors import operator_of, parameters_of, results_of
 from pytest_upskill.documents.reasoning import answer_blocks
 from pytest_upskill.documents.spelling import suggest
 from pytest_upskill.languages.torch_extension import bindings, build_toml, package
@@ -44,7 +45,7 @@ _WHERE = {
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The operator's arguments in order, and its results; sizes are no arguments, since tensors have shapes."""
+    """The operator's arguments in order, and its results; sizes are not arguments, since tensors have shapes."""
 
     name: str
     schema: str
@@ -191,21 +192,9 @@ def standard(version: tuple[int, int]) -> int:
 
 def derive(case: Case, results: ResultFacts) -> Signature:
     """The signature of a case. Raises ValueError for a case without ``op``."""
-    if case.op is None:
-        raise ValueError(f"case '{case.name}' has no 'op', hence no signature")
-    own = {spec.name: spec.dtype for spec in case.arguments if isinstance(spec, TensorSpec)}
-    parameters = tuple(
-        TensorParameter(one.name, "inplace" if one.mutable else "input", own.get(one.name))
-        if one.kind == "Tensor"
-        else ScalarParameter(one.name, one.kind)
-        for one in case.op.arguments
-    )
-    dtypes = {name: case.returns.get(name) or results.dtypes.get(name) for name in case.op.results}
-    found = tuple(TensorParameter(name, "output", dtype, results.shapes.get(name)) for name, dtype in dtypes.items())
+    name, parameters, found = operator_of(case).name, parameters_of(case), results_of(case, results)
     backend = BACKEND[case.language]
-    return Signature(
-        case.op.name, schema_of(case), backend, case.dtypes, parameters, found, case.atomics, case.gradients
-    )
+    return Signature(name, schema_of(case), backend, case.dtypes, parameters, found, case.atomics, case.gradients)
 
 
 def _gradient_text(case: Case) -> str:

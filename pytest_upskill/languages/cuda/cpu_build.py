@@ -209,7 +209,7 @@ def translation_unit(source: str, entry: str, trapped: str | None = None) -> str
 
 
 def _system_headers(source: str) -> str:
-    """Includes those headers of the system that the source includes. They come first, since they use names that are
+    """Include those headers of the system that the source includes. They come first, since they use names that are
     poisoned for the source.
     """
     # Not by __has_include: where it has not found a header, gcc 12 accepts an #include of it.
@@ -307,7 +307,7 @@ def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 
 def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
-    """Compiles the sources in parallel and links the library; our own code needs no sandbox."""
+    """Compile the sources in parallel and link the library; our own code needs no sandbox."""
     sources = [
         (flags.BEGIN_SOURCE,),
         (NATIVE / "driver.cpp", flags.SEAL_SOURCE),
@@ -337,7 +337,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 @contextlib.contextmanager
 def aliased(folder: Path) -> Iterator[None]:
-    """Within it, ``folder`` has a link to the native sources, ``flags.ALIAS``."""
+    """A context in which ``folder`` has a link to the native sources, ``flags.ALIAS``."""
     alias = folder / flags.ALIAS
     alias.parent.mkdir()
     alias.symlink_to(NATIVE)
@@ -346,7 +346,7 @@ def aliased(folder: Path) -> Iterator[None]:
 
 
 def trusted(argv: Sequence[str], compiler: toolchain.Compiler, folder: Path, seconds: float = _RUNTIME_SECONDS) -> Made:
-    """Runs a command line of our own in ``folder``, without a sandbox."""
+    """Run a command line of our own in ``folder``, without a sandbox."""
     environment = {**ENVIRONMENT, "PATH": f"{compiler.program.parent}{os.pathsep}{ENVIRONMENT['PATH']}"}
     ran = process.run(argv, cwd=folder, environment=environment, seconds=seconds)
     if ran.status == 0:

@@ -137,7 +137,7 @@ def _script(toolkit: Toolkit, host: toolchain.Compiler, architectures: Sequence[
 
 
 def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
-    """Builds the driver as one object; our own code needs no sandbox."""
+    """Build the driver as one object; our own code needs no sandbox."""
     objects = [folder / f"{number}.o" for number in range(len(_DRIVER_SOURCES))]
     common = [str(host.program), *_DRIVER_FLAGS, f"-I{NATIVE}", f"-isystem{toolkit.include}", "-c"]
     lines = [[*common, str(source), "-o", str(target)] for source, target in zip(_DRIVER_SOURCES, objects, strict=True)]
@@ -152,7 +152,7 @@ def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
 
 
 def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Sequence[str]) -> list[list[str]]:
-    """Joins objects into one whose global names are ``shown``, without section groups: a linker that merges two
+    """Join objects into one whose global names are ``shown``, without section groups: a linker that merges two
     objects' inline function would replace one with the other.
     """
     joined = f"{made}.joined"
@@ -186,7 +186,7 @@ class NvccCheck(CachedCompiler):
         return Build(None, made.facts.message, (nvcc.describe(),), seconds, cached=not made.fresh)
 
     def knows(self, source: str, names: Sequence[str], *, confinement: Confinement) -> frozenset[str]:
-        """Those of some names that nvcc meets in a header when it reads the source; none without nvcc."""
+        """The names that nvcc finds in a header when it reads the source; none without nvcc."""
         if (nvcc := find_nvcc()) is None or not names:
             return frozenset()
         line = shlex.join([str(nvcc.program), *LANGUAGE_FLAGS, "-E", "-Xcompiler", "-dD", SOURCE_NAME])

@@ -38,7 +38,7 @@ class CudaLanguage:
         return native_hash()
 
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
-        """On the cpu device, ``seconds`` are those of the slower compiler."""
+        """Build a kernel. On the cpu device, ``seconds`` are those of the slower compiler."""
         source, confined = sources[self.source_name], machine.confinement
         if machine.device == "cuda":
             return _gpu_compiler(machine.architectures).build(source, entry, confinement=confined)

@@ -88,7 +88,7 @@ def ancestors(node: Node) -> Iterator[Node]:
 
 
 def _parsed(source: str, name: str) -> Iterator[Definition]:
-    """Walks declarations only, never function bodies, and without recursion: a source may nest to any depth."""
+    """Walk declarations only, never function bodies, and without recursion: a source may nest to any depth."""
     data = source.replace("\0", " ").encode("utf-8", errors="replace")
     stack: list[tuple[Node, str | None]] = [(parser().parse(data).root_node, None)]
     while stack:

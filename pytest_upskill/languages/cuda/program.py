@@ -48,7 +48,7 @@ class Sources:
     _headers: dict[Path, Path] = field(default_factory=dict)
 
     def unit(self, path: Path) -> Path:
-        """Writes a source's translation unit. Raises UsageError, and ValueError (a launch without end)."""
+        """Write a source's translation unit. Raises UsageError, and ValueError (a launch without end)."""
         target = self.folder / f"{len(list(self.folder.iterdir()))}-{path.stem}.cpp"
         target.write_text(self._rewritten(path), encoding="utf-8", errors="surrogateescape")
         return target
@@ -209,7 +209,7 @@ def _explained(said: str, files: Sequence[Path]) -> str:
 
 
 def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
-    """Runs the program with our input and output. Returns the exit status to end with. Raises NeedsGpu."""
+    """Run the program with our input and output. Returns the exit status to end with. Raises NeedsGpu."""
     sys.stdout.flush()
     started = subprocess.Popen([str(program), *arguments], env={**os.environ, REPORT_FILE: str(reports)})
     try:
@@ -239,7 +239,7 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
 
 
 def _end(started: subprocess.Popen[bytes]) -> None:
-    """Ends a program, which gets time to clean up first."""
+    """End a program, which gets time to clean up first."""
     started.terminate()
     try:
         started.wait(_PATIENCE)

@@ -127,7 +127,7 @@ def _without_comments(text: str) -> str:
 
 
 def _null_pointers(blank: str, arguments: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
-    """NULL and 0 are no null pointers once a parameter forwards them; nullptr and our Zero are."""
+    """NULL and 0 are not null pointers once a parameter forwards them; nullptr and our Zero are."""
     for begin, end in arguments:
         word = blank[begin:end].strip() if end - begin < _SHORT else ""
         if word in ("0", "NULL"):

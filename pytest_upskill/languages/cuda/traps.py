@@ -91,7 +91,7 @@ class Traps:
         self._opened = [re.sub(r"\s", "", found) for found in _USING.findall(self.source)]
 
     def replace(self, messages: str) -> bool:
-        """Replaces what one compilation complained about; whether there was anything."""
+        """Replace what one compilation complained about; whether there was anything."""
         data = self.source.encode("utf-8", errors="surrogateescape")
         if len(data) > MAX_PARSED:
             return False

@@ -50,7 +50,7 @@ class Growth:
         self._largest: dict[str, int] = {}
 
     def see(self, call: Call, ran: bool) -> None:
-        """Records a judged call."""
+        """Record a judged call."""
         self._broken = self._broken or not ran
         sizes = _sizes(call)
         small = 0 < sizes["elements"] <= MOST_ELEMENTS

@@ -81,7 +81,7 @@ class PythonLanguage:
         return mutants.source_mutants(source, count, seed)
 
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
-        """None: no line of a function of tensors writes single elements."""
+        """None, because no line of a function of tensors writes single elements."""
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         libraries = [build.library for build in (original, mutant) if build.library is not None]
@@ -183,7 +183,7 @@ class PythonExecutor(Executor):
             raise
 
     def _note(self, plain: Mapping[str, Any]) -> None:
-        """Records the forbidden operators of a call, which the worker reports."""
+        """Record the forbidden operators of a call, which the worker reports."""
         for name, called, line in plain["seen"]:
             place = f"{SOURCE_NAME}:{line}: " if line else ""
             shown = f" (as '{findings.clean(called)[:80]}')" if called != name else ""
@@ -193,7 +193,7 @@ class PythonExecutor(Executor):
             self._seen.setdefault(name, message)
 
     def stop(self) -> None:
-        """Ends the process, whatever it is doing; the next call starts another."""
+        """End the process, whatever it is doing; the next call starts another."""
         process, self._process = self._process, None
         if process is not None:
             process.end()

@@ -86,13 +86,13 @@ class WorkerServer:
         return self._running
 
     def clear(self, folder: str) -> None:
-        """Removes the folder of a worker that has ended, in the server's own folder."""
+        """Remove the folder of a worker that has ended, in the server's own folder."""
         with self._lock:
             if self._running is not None and self._running.is_ours():
                 self._running.clear(folder)
 
     def close(self) -> None:
-        """Ends the process and all workers."""
+        """End the process and all workers."""
         with self._lock:
             if self._running is not None:
                 self._running.end()
@@ -201,7 +201,7 @@ class _Running(process.ConnectedProcess):
 
 
 def _closing(scratch: contextlib.ExitStack, owner: int) -> None:
-    """Removes a server's folder, but not in a fork of the process that owns it."""
+    """Remove a server's folder, but not in a fork of the process that owns it."""
     if owner == os.getpid():
         scratch.close()
 

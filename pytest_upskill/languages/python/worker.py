@@ -69,7 +69,7 @@ SCRATCH = ""
 
 
 def main() -> None:
-    """Serves until the parent closes the socket."""
+    """Serve until the parent closes the socket."""
     control = socket.socket(fileno=int(sys.argv[1]))
     worker_kernel.prepare_torch()
     seccomp.hide()
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def serve(control: socket.socket) -> None:
-    """Starts workers, ends them, and reports their exit statuses."""
+    """Start workers, end them, and report their exit statuses."""
     poller = select.poll()
     poller.register(control, select.POLLIN)
     numbers: dict[int, tuple[int, bytes]] = {}
@@ -114,7 +114,7 @@ def serve(control: socket.socket) -> None:
 
 
 def clear(name: str) -> None:
-    """Removes the folder of a worker that has ended."""
+    """Remove the folder of a worker that has ended."""
     if SCRATCH and name:
         shutil.rmtree(os.path.join(SCRATCH, name), ignore_errors=True)  # noqa: PTH118
 
@@ -153,7 +153,7 @@ def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str,
 
 
 def limit_resources(limits: "dict[str, float]") -> None:
-    """Sets limits that cannot be raised again; memory that torch already uses does not count."""
+    """Set limits that cannot be raised again; memory that torch already uses does not count."""
     memory = int(limits["memory"])
     seccomp.limit(resource.RLIMIT_CORE, 0)
     seccomp.limit(resource.RLIMIT_AS, memory + (seccomp.address_space() or 4 << 30))  # an estimate without /proc
@@ -168,7 +168,7 @@ class Late(BaseException):
 
 
 def work(channel: socket.socket, shared: int, kernel: "Any", seconds: float) -> None:
-    """Serves calls until the parent closes the channel."""
+    """Serve calls until the parent closes the channel."""
     memory: mmap.mmap | None = None
     set_timer, clock = signal.setitimer, signal.ITIMER_REAL  # a kernel could replace them
 

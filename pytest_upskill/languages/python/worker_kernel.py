@@ -24,7 +24,7 @@ def prepare_torch() -> None:
 
 
 def seed_generators() -> None:
-    """Seeds anew; otherwise all forks have the same random numbers, and random results appear deterministic."""
+    """Seed anew; otherwise all forks have the same random numbers, and random results appear deterministic."""
     random.seed()
     torch.seed()
 
@@ -88,7 +88,7 @@ class Kernel:
         return self.function  # type: ignore[return-value]
 
     def store(self, result: object, outputs: "dict[str, torch.Tensor]", given: "list[object]") -> str:
-        """Copies the results into the shared memory; returns what is wrong with them, or an empty text."""
+        """Copy the results into the shared memory; returns what is wrong with them, or an empty text."""
         if not self.results:
             returned_own = any(result is one for one in given)
             return "" if result is None or returned_own else f"returned {kind_of(result)}, where None was asked for"

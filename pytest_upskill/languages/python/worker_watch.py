@@ -65,7 +65,7 @@ class Watcher:
 
 
 def record() -> None:
-    """Begins to record the calls of the dispatcher."""
+    """Begin to record the calls of the dispatcher."""
     state = profiler.ProfilerState.CPU
     plain = torch._C._profiler._ExperimentalConfig()
     profiler._enable_profiler_legacy(profiler.ProfilerConfig(state, False, False, False, False, False, plain))

@@ -137,7 +137,7 @@ def _take(
     found: dict[str, Registered],
     implemented: dict[str, list[str]],
 ) -> None:
-    """Notes one call of ``def`` or ``impl``."""
+    """Note one call of ``def`` or ``impl``."""
     text = _text_at(source, call.end())
     if text is None:
         raise source.fail(call.start(), f"the first argument of '{call['what']}' is no text in quotes; write it there")

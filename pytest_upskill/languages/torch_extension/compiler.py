@@ -110,7 +110,7 @@ class ExtensionCompiler(CachedCompiler):
         extension: str,
         confinement: Confinement,
     ) -> Made:
-        """Fills ``folder`` with LIBRARY; the facts say what the compiler says if there is none."""
+        """Fill ``folder`` with LIBRARY; the facts say what the compiler says if there is none."""
         compiler, found = toolchain.find_compiler(), headers()
         sources = {path: text for path, text in texts.items() if not path.endswith((".py", ".md", ".toml"))}
         sources["torch-ext/registration.h"] = REGISTRATION

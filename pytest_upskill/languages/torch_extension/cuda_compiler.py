@@ -82,7 +82,7 @@ class CudaExtensionCompiler(CachedCompiler):
         return (toolchain.find_compiler().identity, native_hash(), own, *_options(headers()))
 
     def prepare(self) -> CudaToolkit:
-        """From the cache, or built, which takes a minute. Raises ToolchainError."""
+        """The precompiled headers and libraries, cached or built (which takes a minute). Raises ToolchainError."""
         device = HostCompiler().prepare()
         return CudaToolkit(device, self._library(device) / DEVICE, self._header())
 
@@ -95,7 +95,7 @@ class CudaExtensionCompiler(CachedCompiler):
         extension: str,
         confinement: Confinement,
     ) -> Made:
-        """Fills ``folder`` with LIBRARY; the facts say what is wrong if there is none, or, after NEEDS, what is missing
+        """Fill ``folder`` with LIBRARY; the facts say what is wrong if there is none, or, after NEEDS, what is missing
         here.
         """
         compiler, found = toolchain.find_compiler(), headers()
@@ -231,7 +231,7 @@ def _preamble(path: str, sources: Mapping[str, str], found: Headers) -> str:
 def _script(
     compiler: toolchain.Compiler, found: Headers, toolkit: CudaToolkit, build: BuildToml, extension: str
 ) -> str:
-    """Compiles all units at once, kernels first, and links; prints what the compilers say in order."""
+    """Compile all units at once, kernels first, and link; prints what the compilers say in order."""
     header = str(toolkit.header / _HEADER)
     first = ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
     common = [str(compiler.program), *_options(found), "-DCUDA_KERNEL", *first]

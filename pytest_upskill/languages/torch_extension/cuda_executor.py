@@ -78,7 +78,7 @@ class CudaExtensionExecutor(ExtensionExecutor):
         return found
 
     def assertions(self) -> Sequence[Assertion]:
-        """Those of a project for the cpu, ``guard`` and ``stream``."""
+        """The assertions of a project for the cpu, ``guard`` and ``stream``."""
         found = super().assertions()
         if not found or (call := self._sample) is None:
             return found

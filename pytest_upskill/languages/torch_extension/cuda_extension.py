@@ -17,7 +17,7 @@ CUDA_VERSION = "13.0"
 
 
 def prepare() -> None:
-    """Loads the cpu device and its CUDA tensors from folders of ``sys.path``, if they are there."""
+    """Load the cpu device and its CUDA tensors from folders of ``sys.path``, if they are there."""
     places = [(name, Path(folder) / name) for folder in sys.path for name in (_RUNTIME, _DEVICE)]
     found = {name: str(path) for name, path in places if path.is_file()}
     if _DEVICE not in found:
@@ -50,7 +50,7 @@ class CudaExtension(extension_kernel.Extension):  # type: ignore[misc]
         return {**answer, "reports": self.reports, "written": self.written}
 
     def placed(self, given: "list[Any]", roles: "list[tuple[str, bool]]", mode: str) -> "list[Any]":
-        """The arguments on a device: the second one, which is not the current one, for the mode ``guard``."""
+        """The arguments on a device; in the mode ``guard`` on the second device, which is not the current one."""
         place, device = torch.ops.upskill_cuda.place, 1 if mode == "guard" else 0
         placed = [
             place(one, name, device, writable) if isinstance(one, torch.Tensor) else one
@@ -75,7 +75,7 @@ class CudaExtension(extension_kernel.Extension):  # type: ignore[misc]
         return tensor.cpu()
 
     def store(self, result: object, outputs: "dict[str, torch.Tensor]", given: "list[object]") -> str:
-        """Copies the results into the shared memory; returns what is wrong with them, or an empty text."""
+        """Copy the results into the shared memory; returns what is wrong with them, or an empty text."""
         device = next((one.device for one in given if isinstance(one, torch.Tensor)), None)
         found = list(result) if isinstance(result, tuple | list) else [result]
         for one in found if outputs else ():

@@ -24,7 +24,7 @@ _EVENTS = (
 """Beginnings of the names of audit events that a kernel has no reason to cause."""
 _MOST_NOTED = 8
 _OF_AUTOGRAD = ("autograd::", "torch::autograd::", "struct torch::autograd::")
-"""Beginnings of the names of records that are no operators."""
+"""Beginnings of the names of records that are not operators."""
 
 
 def prepare() -> None:
@@ -43,7 +43,7 @@ def prepare() -> None:
 
 
 def record_all_calls() -> None:
-    """Has calls recorded that skip the dispatcher's own record, and refuses to switch the record off."""
+    """Have calls recorded that skip the dispatcher's own record, and refuse to switch the record off."""
     handle: Any = type(torch.ops.aten.empty.memory_format._handle)
     redispatch, note = handle.redispatch_boxed, torch._C._profiler._RecordFunctionFast
 
@@ -97,7 +97,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
         sys.addaudithook(self.audit)
 
     def audit(self, event: str, arguments: "tuple[object, ...]") -> None:
-        """Notes what code of a kernel has no reason to do. A hook cannot be removed."""
+        """Note what code of a kernel has no reason to do. A hook cannot be removed."""
         if not self.watching:
             return
         what = ""
@@ -172,7 +172,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
     def differentiated(
         self, request: "dict[str, Any]", given: "list[Any]", names: "list[str]", outputs: "dict[str, torch.Tensor]"
     ) -> str:
-        """Stores the gradients of arguments, whose names are in ``request``; returns what is wrong with them."""
+        """Store the gradients of arguments, whose names are in ``request``; returns what is wrong with them."""
         count, leaves = int(request["count"]), list(request["leaves"])
         function, cotangents = getattr(self.module, self.name), given[count:]
         named = dict(zip(names[:count], given, strict=False))

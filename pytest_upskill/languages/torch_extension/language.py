@@ -132,7 +132,7 @@ class TorchExtensionLanguage:
         return mutants.project_mutants(source, count, seed)
 
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
-        """None: messages name the file and the line."""
+        """None, because messages name the file and the line."""
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         return False
@@ -227,7 +227,7 @@ def _verdicts(
 
 
 def write_variant(build: Build, folder: Path) -> Path:
-    """Writes a build as kernel-builder lays it out, below ``folder``; returns ``build/VARIANT`` there."""
+    """Write a build as kernel-builder lays it out, below ``folder``; returns ``build/VARIANT`` there."""
     assert build.library is not None
     plan = json.loads(build.library.read_text(encoding="utf-8"))
     variant = folder / "build" / str(plan["variant"])
@@ -248,7 +248,7 @@ def build_project(
     backend: str,
     results: Sequence[str] = ("out",),
 ) -> Path:
-    """Builds a project for its operator ``name`` and loads it, in the machine's sandbox; returns ``build/VARIANT``,
+    """Build a project for its operator ``name`` and load it, in the machine's sandbox; returns ``build/VARIANT``,
     which is written below ``folder``.
 
     ``texts`` are all files by path; ``schema`` as bindings write it; ``results`` are names, as many as it returns. A

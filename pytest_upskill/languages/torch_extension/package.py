@@ -11,7 +11,7 @@ from pytest_upskill.languages.torch_extension.project import ProjectError
 
 
 def folder_of(package: str) -> str:
-    """Where the package lies, with a slash at the end."""
+    """The package's folder, with a slash at the end."""
     return f"torch-ext/{package}/"
 
 

@@ -44,7 +44,7 @@ class Manifest:
 
     @property
     def text(self) -> str:
-        """As JSON, the same for the same kernel."""
+        """The manifest as JSON; the same for the same kernel."""
         plain = {
             "repository": self.repository,
             "revision": self.revision,
@@ -146,5 +146,5 @@ class PublishedExecutor(ExtensionExecutor):
     """Calls the function that a published kernel offers."""
 
     def assertions(self) -> Sequence[Assertion]:
-        """None: what a project's operator must do besides is not asked of published kernels."""
+        """No assertions: the further requirements on a project's operator do not apply to published kernels."""
         return ()

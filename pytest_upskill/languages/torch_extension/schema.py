@@ -14,7 +14,7 @@ _RESULT = re.compile(r"(?P<type>[A-Za-z_]\w*(?:\([^()]*\)|!)?(?:\[\d*\])?\??)(?:
 
 
 class SchemaError(Exception):
-    """Why a text is no schema: the end of a sentence that begins with the schema."""
+    """Why a text is not a schema: the end of a sentence that begins with the schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Schema:
 
 
 def parse_schema(text: str) -> Schema:
-    """Reads a schema. Raises SchemaError."""
+    """Read a schema. Raises SchemaError."""
     plain = " ".join(text.split()).rpartition("::")[2]
     head, arrow, results = plain.partition("->")
     name, bracket, rest = head.strip().partition("(")

@@ -9,7 +9,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import asdict
 from typing import Any
 
@@ -23,7 +23,6 @@ LONGEST = 65_536
 """Characters of a text; if there are many items, each may be shorter."""
 LONGEST_REASONING = 16_384
 _LEAST = 2_000
-_THREADS = 4
 _ALL_REPLIES = 30_000_000
 _ALL_REASONING = 8_000_000
 """Characters of all items together, which bound the size of the page."""
@@ -60,16 +59,18 @@ class PageData:
         self._numbers: dict[str, int] = {}
         """By digest: the place of a prompt in the list."""
 
-    def blocks(self) -> Iterator[tuple[str, str]]:
-        """The name and the content of each block: ``index``, ``items-0``, ``items-1``, ..., ``prompts``."""
+    def blocks(self, pool: Executor) -> Iterator[tuple[str, Future[str]]]:
+        """The name and the content of each block: ``index``, ``items-0``, ``items-1``, ..., ``prompts``.
+
+        ``pool`` has threads: zlib compresses on several cores at once.
+        """
         items = self._view.items
-        yield "index", packed(self._index(items))
         texts = {item.prompt_digest: item.prompt for item in items if item.prompt}
-        starts = range(0, len(items), BLOCK)
-        details = ([self._details(item, texts) for item in items[start : start + BLOCK]] for start in starts)
-        with ThreadPoolExecutor(_THREADS) as pool:  # zlib compresses on several cores at once
-            yield from ((f"items-{number}", text) for number, text in enumerate(pool.map(packed, details)))
-        yield "prompts", packed({"pieces": list(self._pieces), "prompts": self._prompts})
+        yield "index", pool.submit(packed, self._index(items))
+        for number, start in enumerate(range(0, len(items), BLOCK)):
+            details = [self._details(item, texts) for item in items[start : start + BLOCK]]
+            yield f"items-{number}", pool.submit(packed, details)
+        yield "prompts", pool.submit(packed, {"pieces": list(self._pieces), "prompts": self._prompts})
 
     def _index(self, items: Sequence[Outcome]) -> dict[str, Any]:
         groups: dict[tuple[str, ...], list[int]] = {}
@@ -110,7 +111,7 @@ class PageData:
             "assertions": [[visible(one.name), one.passed, self._text(one.message)] for one in verdict.assertions],
             "example": found and self._counterexample(found),
             "reply": self._text(item.reply),
-            "source": self._text(item.source),
+            **self._source(item),
             "file": [visible(item.source_name), item.source_start, item.shown_line, item.shown_why],
             "unexecuted": item.not_executed,
             "reports": [[one.assertion, self._text(one.message), one.line] for one in item.reports],
@@ -128,6 +129,14 @@ class PageData:
             details["score"] = [item.score.killed, item.score.total]
             details["survived"] = [[one.line, visible(one.change), one.advice] for one in item.score.survived]
         return {name: value for name, value in details.items() if value or value == 0}
+
+    def _source(self, item: Outcome) -> dict[str, Any]:
+        """The kernel: its place in the reply where the reply has it, which saves a fifth of the page's data."""
+        source, reply = self._text(item.source), self._text(item.reply)
+        if not (isinstance(source, str) and isinstance(reply, str) and source and reply.isascii() and source in reply):
+            return {"source": source}
+        start = reply.index(source)  # of ASCII, since the page counts in UTF-16
+        return {"source_at": [start, start + len(source)]}
 
     def _counterexample(self, found: Counterexample) -> dict[str, Any]:
         worst = found.worst

@@ -22,7 +22,8 @@ async function unpack(name) {
 }
 
 function block(number) {
-  if (!blocks.has(number)) blocks.set(number, unpack(`items-${number}`));
+  const placed = (all) => all.map((one) => (one.source_at ? { ...one, source: one.reply.slice(...one.source_at) } : one));
+  if (!blocks.has(number)) blocks.set(number, unpack(`items-${number}`).then(placed));
   return blocks.get(number);
 }
 

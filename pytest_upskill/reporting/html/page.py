@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
 _STYLE = texts.TextStyle(width=10_000, color=False, unicode=True)
 _NOTES = 50
 _CAUSES = 12
+_THREADS = 4
 
 
 def render(view: View, history: Sequence[View] = ()) -> str:
     """The whole page. ``history`` has earlier runs of the same suite, oldest first: items whose verdict differs from
     that of the last one are marked, and a plot shows their rates."""
     earlier = {item.id: item.verdict.kind.value for item in history[-1].items} if history else {}
-    drawn, missing = _plots(view, history)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        blocks = list(PageData(view, earlier).blocks(pool))
+        drawn, missing = _plots(view, history)  # while the blocks are compressed
     style, script = (_own(name) for name in ("page.css", "page.js"))
     return _template().render(
         view=view,
@@ -43,7 +47,7 @@ def render(view: View, history: Sequence[View] = ()) -> str:
         policy=_policy(style, script),
         plots=drawn,
         missing=missing,
-        blocks=PageData(view, earlier).blocks(),
+        blocks=[(name, block.result()) for name, block in blocks],
         notes=Counter(note for item in view.items for note in item.notes).most_common(_NOTES),
         verdicts=Counter(item.verdict.kind.value for item in view.items),
         causes=_causes(view),

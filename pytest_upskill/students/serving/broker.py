@@ -101,7 +101,7 @@ class BrokerClient:
         return _RemoteServer(self._path, student, model)
 
     def stop(self) -> None:
-        """Does nothing: the controller ends the servers."""
+        """Do nothing: the controller ends the servers."""
 
 
 def model_path(root: Path, digest: str) -> Path:
