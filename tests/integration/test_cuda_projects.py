@@ -155,7 +155,7 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
     [
         (kernel((GUARD, "")), "guard", f"{PLACE}:26: launch of"),
         (kernel((", 0, stream>>>", ">>>"), (STREAM, "")), "stream", "it is launched on the default stream, and PyTorch's current stream is another one; launch on PyTorch's stream"),
-        (kernel((STREAM, STREAM.replace("at::cuda::getCurrentCUDAStream()", "c10::cuda::getDefaultCUDAStream()"))), "stream", f"{PLACE}:26: launch of"),
+        (kernel((STREAM, STREAM.replace("at::cuda::getCurrentCUDAStream()", "c10::cuda::getDefaultCUDAStream()"))), "stream", f"{PLACE}:27: launch of"),
         (kernel(("i < count)", "i <= count)")), "memory", f"{PLACE}:12: out-of-bounds"),
         (kernel((BLOCKS, RACE)), "deterministic", f"{PLACE}:13: race"),
         (kernel((CHECK, "")), "rejects", "on another device"),
@@ -179,16 +179,19 @@ def failed_of(found: JudgeResult) -> dict[str, str]:
     return {one.name: one.message for one in found.verdict.assertions if not one.passed}
 
 
+REFUSED = "cudaMemsetAsync(nullptr, 0, 4, stream)"
+
+
 @pytest.mark.parametrize(
     ("files", "unchecked"),
     [
         (kernel(("x.const_data_ptr<scalar_t>(), weight", "static_cast<scalar_t*>(nullptr), weight")), False),
-        (kernel(("constexpr int threads = 256", "constexpr int threads = 2048"), (LAUNCHED, "")), True),
-        (kernel(("constexpr int threads = 256", "constexpr int threads = 2048")), False),
+        (kernel(("  return out;\n}", f"  (void){REFUSED};\n  return out;\n}}")), True),
+        (kernel(("  return out;\n}", f"  C10_CUDA_CHECK({REFUSED});\n  return out;\n}}")), False),
     ],
-    ids=["fault", "unchecked launch", "checked launch"],
+    ids=["fault", "unchecked call", "checked call"],
 )
-def test_only_a_launch_that_was_not_checked_is_said_not_to_be(files: dict[str, str], unchecked: bool) -> None:
+def test_only_a_call_that_was_not_checked_is_said_not_to_be(files: dict[str, str], unchecked: bool) -> None:
     failed = failed_of(result_of(files))
     assert ("which the binding did not check" in failed["runs"]) == unchecked, failed
 
