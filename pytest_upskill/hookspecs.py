@@ -48,7 +48,7 @@ def pytest_upskill_contract() -> Contract | Sequence[Contract] | None:
 def pytest_upskill_assertions(case: Case, reply: Reply, kernel: Kernel | None) -> Sequence[Assertion]:  # type: ignore[empty-body]
     """Called for each kernel item after it was judged: return further assertions; an item passes when all do.
 
-    ``kernel`` is None if the reply holds none. Example:
+    ``kernel`` is None if the reply has none. Example:
     ``return [Assertion("documented", kernel is not None and "//" in kernel.source, "the kernel has no comment")]``.
     """
 

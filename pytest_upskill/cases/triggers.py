@@ -81,6 +81,7 @@ def _entries(text: str, path: Path) -> Iterator[tuple[Any, int]]:
     place = _BLANKS.match(text, 0).end()  # type: ignore[union-attr]
     if text[place : place + 1] != "[":
         raise fail(_not_a_list(text, path), place)
+    line, counted = 1, 0
     place, closed, number = place + 1, False, 0
     while not closed:
         place, number = _BLANKS.match(text, place).end(), number + 1  # type: ignore[union-attr]
@@ -92,7 +93,8 @@ def _entries(text: str, path: Path) -> Iterator[tuple[Any, int]]:
             raise fail(f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}", error.pos) from None
         except (ValueError, RecursionError) as error:
             raise fail(f"not valid JSON: {error}", place) from None
-        yield value, text.count("\n", 0, place) + 1
+        line, counted = line + text.count("\n", counted, place), place
+        yield value, line
         place = _BLANKS.match(text, end).end()  # type: ignore[union-attr]
         if text[place : place + 1] not in (",", "]"):
             raise fail("not valid JSON: a ',' or the ']' of the list is missing", place)
@@ -141,7 +143,7 @@ def _entry(value: Any, path: Path, line: int) -> tuple[str, bool]:
         shown = "empty" if isinstance(query, str) else _a(query)
         raise CaseError(f"'query' is {shown}; it must be what a user writes, as a text", path, line)
     if any("\ud800" <= letter <= "\udfff" for letter in query):
-        raise CaseError(f"'query' is {query!a}, which holds half of a letter; write the whole letter", path, line)
+        raise CaseError(f"'query' is {query!a}, half of a surrogate pair; write the whole character", path, line)
     if not isinstance(wanted, bool):
         raise CaseError(f"'should_trigger' of {_quoted(query)} is {_a(wanted)}; it must be true or false", path, line)
     return query.strip(), wanted

@@ -25,9 +25,9 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
     """Check the files of skills and cases.
 
     PATH is a skill's folder, its SKILL.md, or a folder that contains skills. The default is all skills below the
-    current folder. Also checks whether a skill contains the solutions or tasks of its cases, and the record that
-    upskill-gen keeps of them. References and solutions are not run: `pytest --upskill` does that. The exit status is 1
-    if there is an error; warnings do not change it.
+    current folder. A skill must not contain the solutions or tasks of its cases, and the record of cases that
+    upskill-gen keeps must be valid. References and solutions are not run: `pytest --upskill` does that. The exit
+    status is 1 if there is an error; warnings do not change it.
     """
     files = skill_files(paths)
     errors = warnings = 0

@@ -36,10 +36,10 @@ class Signature(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """The kernel that a reply holds, or why it holds none (``problem``, otherwise empty).
+    """The kernel in a reply, or why there is none (``problem``, otherwise empty).
 
-    ``block_found`` tells a reply without a block (``reply`` fails) from one without the right function (``contract``
-    fails). ``found`` is the block that came closest, for reports.
+    ``block_found`` is False for a reply without a block (``reply`` fails), and True for one without the right function
+    (``contract`` fails). ``found`` is the block that came closest, for reports.
     """
 
     kernel: Kernel | None

@@ -12,4 +12,4 @@ OWN = {
     "kernel-builder": "kernel_builder.contract:KernelBuilderContract",
 }
 _registry = Registry[Contract](__package__, OWN)
-register, names, find = _registry.register, _registry.names, _registry.find
+register, names, find, is_own = _registry.register, _registry.names, _registry.find, _registry.is_own

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_upskill.cases.case import Case
+from pytest_upskill.contracts import registry as contracts
 from pytest_upskill.devices.choose import choose
 from pytest_upskill.errors import (
     BudgetStopped,
@@ -40,7 +41,7 @@ from pytest_upskill.languages.base import Language
 from pytest_upskill.oracle.garbage import importing
 from pytest_upskill.records import ItemKind, Kernel, Outcome, Question, Verdict, VerdictKind
 from pytest_upskill.replies.budget import WorstCase, estimate
-from pytest_upskill.replies.scheduling import Replies
+from pytest_upskill.replies.scheduling import Replies, Wanted
 from pytest_upskill.skills.arms import skill_digest
 from pytest_upskill.students import files as reply_files
 from pytest_upskill.students.base import StudentConfig
@@ -104,12 +105,16 @@ class Pipeline:
         )
 
     def load(self, tasks: Iterable[Task]) -> None:
-        """Import what these tasks need. What cannot be imported is reported where the task is run."""
+        """Import what these tasks need of ours and of libraries, and run nothing of a plugin's contract. What cannot
+        be imported is reported where the task is run.
+        """
         cases = [task.case for task in tasks if task.case is not None and task.case.kind == "kernel"]
         with importing():
             for module in _JUDGING if cases else ():
                 importlib.import_module(module)
             for case in {(case.language, case.contract): case for case in cases}.values():
+                if not contracts.is_own(case.contract):
+                    continue
                 with contextlib.suppress(CaseError):
                     language_of(case), contract_of(case)
 
@@ -128,10 +133,14 @@ class Pipeline:
                     questions.append(self._replies.worst_case(wanted, task.turns))
                     outdated += self._replies.outdated(task.id)
                     is_known = not questions[-1][1]
-                if wanted.case.kind == "text":
-                    reply = self._replies.want(wanted).result() if is_known else None
-                    questions += self._texts.rubric.worst_cases(task, reply)
+                questions += self.rubric_costs(task, wanted, is_known)
         return estimate(questions, outdated)
+
+    def rubric_costs(self, task: Task, wanted: Wanted, is_known: bool) -> list[tuple[StudentConfig, list[WorstCase]]]:
+        """What a judge of the reply's rubric can cost at most; ``is_known``: the wanted reply is there already."""
+        if wanted.case.kind != "text":
+            return []
+        return self._texts.rubric.worst_cases(task, self._replies.want(wanted).result() if is_known else None)
 
     def run(self, task: Task) -> Outcome:
         """Query and judge. The outcome reports what goes wrong with a student, a case or a server."""

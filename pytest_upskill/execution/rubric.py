@@ -34,11 +34,26 @@ MOST, AGREE = 3, 2
 """The most answers of a judge to one reply, and how many of them decide a statement."""
 _READINGS = 2
 _LINE = re.compile(
-    r"^[^\w\n]*(?:statement\s+)?(?P<number>\d{1,4})[^\w\n]{1,6}"
-    r"(?:(?P<yes>yes|true|pass(?:es|ed)?)|no|false|fail(?:s|ed)?)\b"
-    r"(?!\W{0,3}(?:/|\b(?:or|and)\b)\W{0,3}(?:yes|no|true|false|pass|fail)\b)[^\w\n]*(?P<why>.*)$",
+    r"^[^\w\n]*(?:statement\s+)?(?P<number>\d{1,4})[^\w\n!?~\u00ac\u2260\u2717\u2718\u274c]{1,6}"
+    r"(?:(?P<yes>yes|true|pass(?:es|ed)?)|no|false|fail(?:s|ed)?)\b(?P<why>.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
+_QUOTED = re.compile(r"\"[^\"\n]+\"|`[^`\n]+`|\u201c[^\u201d\n]+\u201d|(?<!\w)'[^'\n]+'(?!\w)")
+_CLAUSE = re.compile(r"[^\w\s'\u2019]+|\n|\b(?:and|or|but)\b")
+_VERDICTS = dict.fromkeys(("yes", "true", "pass", "passes", "passed"), True) | dict.fromkeys(
+    ("no", "false", "fail", "fails", "failed"), False
+)
+_NEGATIONS = frozenset(("not", "never", "isn't", "doesn't"))
+_DOUBLE = re.compile(r"\b(?:not|never|isn't|doesn't) (?:no|false|fail\w*)\b")
+_CROSS, _CHECK = re.compile("[\u2717\u2718\u274c]"), re.compile("[\u2713\u2714\u2705]")
+_DOUBTS = frozenset(("maybe", "perhaps", "possibly", "unsure", "unclear", "uncertain", "depends"))
+_FILLERS = frozenset(
+    """
+    actually also am answer correction did do does final finally hm hmm however i i'm is it it's mean quite rather
+    really so sorry statement that the then this verdict wait yet
+    """.split()  # noqa: SIM905 - a table
+)
+"""Words beside which a verdict in a clause of a reason is a second verdict, and no part of a sentence."""
 _AGAIN = (
     "This answer cannot be read: {problem}. Answer again, with {number} and nothing else, such as "
     "'1: no - it names no file'."
@@ -85,16 +100,39 @@ def read_answer(text: str, number: int) -> list[tuple[bool, str]]:
     exactly one line for each.
     """
     found: dict[int, tuple[bool, str]] = {}
-    for line in _LINE.finditer(answer_text(text)):
-        place = int(line["number"])
+    shown = answer_text(text)
+    lines = list(_LINE.finditer(shown))
+    ends = [*(one.start() for one in lines), len(shown)][1:]
+    for line, end in zip(lines, ends, strict=True):
+        place, true = int(line["number"]), line["yes"] is not None
         if not 1 <= place <= number:
             raise Unreadable(f"it has a line for statement {place}, and there are {number}")
         if place in found:
             raise Unreadable(f"it has two lines for statement {place}")
-        found[place] = (line["yes"] is not None, line["why"].strip())
+        if _is_in_doubt(true, shown[line.start("why") : end], place):
+            raise Unreadable(f"it does not say clearly whether statement {place} is true")
+        found[place] = (true, re.sub(r"^[^\w\n]*", "", line["why"]).strip())
     if missing := [place for place in range(1, number + 1) if place not in found]:
         raise Unreadable(f"it has no line for statement {missing[0]}")
     return [found[place] for place in range(1, number + 1)]
+
+
+def _is_in_doubt(true: bool, rest: str, place: int) -> bool:
+    """Whether what follows a verdict takes it back: a question mark, or a clause that is another verdict."""
+    if re.match(r"[^\w\n]*\?", rest):
+        return True
+    text = _CHECK.sub(", yes,", _CROSS.sub(", no,", rest)).lower().replace("\u2019", "'")
+    text = unquoted if re.search(r"\w", unquoted := _QUOTED.sub("", text)) else text
+    for clause in _CLAUSE.split(text):
+        words = [word for word in (one.strip("'") for one in clause.split()) if word not in _FILLERS | {"", str(place)}]
+        if not words or any(word not in _VERDICTS and word not in _NEGATIONS | _DOUBTS for word in words):
+            continue
+        if _DOUBTS.intersection(words):
+            return True
+        shown = _DOUBLE.sub("yes", " ".join(words)).split()
+        if any(_VERDICTS.get(word) is False or word in _NEGATIONS for word in shown) is true:
+            return True
+    return False
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Collection
@@ -23,8 +24,16 @@ ARM = "trigger"
 _NONE = re.compile(r"(?:none|null|nothing|no(?: skills?)?)(?![\w-])")
 _LINE = re.compile(r"^\W*skills?\W*[:=](?P<rest>.*)$", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(r"\w[\w.-]*")
-_DENIED = re.compile(r"\b(?:not|neither|nor|never|without)\b|n.t\b", re.IGNORECASE)
+_PARTS = re.compile(r"[,;/|()]|\s(?:and|or)\s|\s[-\u2013\u2014]+\s|->|\u2192")
+_DENIED = re.compile(
+    r"\b(?:not|neither|nor|never|without|except|but|(?:instead|rather|other) (?:of|than))\b|n.t\b", re.IGNORECASE
+)
 """A sentence with one of these may name a skill that is not chosen."""
+_DOUBTED = re.compile(
+    r"\?|^\W*(?:[!\u00ac\u2260]|~~)|(?<![\w-])(?:maybe|perhaps|possibly|unsure)(?![\w-])", re.IGNORECASE
+)
+_ALTERNATIVE = re.compile(r"\b(?:or|vs|versus)\s|[/|]", re.IGNORECASE)
+_OR_NONE = re.compile(r"\b(?:none|null|nothing|no skills?)(?![\w-])", re.IGNORECASE)
 _LONGEST = 80
 
 
@@ -83,24 +92,49 @@ class TriggerQuestions:
 def named_in(reply: str, known: Collection[str]) -> tuple[str, ...] | None:
     """The skills that an answer names: by its last line ``skill: NAME``, or as its only line; empty for none of them.
 
-    None for an answer that names no skill and does not say ``none``. ``known`` are the names that were shown.
+    None for an answer that names no skill and does not say ``none``, or says both, or names one or another. ``known``
+    are the names that were shown.
     """
     text = answer_text(reply).strip()
-    if lines := _LINE.findall(text):
-        return _names(lines[-1], known, strict=False)
-    return _names(text, known, strict=True) if "\n" not in text else None
+    lines = list(_LINE.finditer(text))
+    if not lines:
+        return _names(text, known, strict=True) if "\n" not in text else None
+    last = _names(lines[-1]["rest"], known, strict=False)
+    for before, after in reversed(list(itertools.pairwise(lines))):
+        if text[before.end() : after.start()].strip():  # what follows is a correction
+            break
+        if _names(before["rest"], known, strict=False) != last:
+            return None
+    rest = text[lines[-1].end() :].splitlines()
+    return None if any(_takes_back(line, last or (), known) for line in rest) else last
+
+
+def _takes_back(line: str, named: tuple[str, ...], known: Collection[str]) -> bool:
+    """Whether a line behind the choice is another choice: nothing but other names, or ``none`` as a part of its own."""
+    if named and any(_NONE.fullmatch(_plain(part)) for part in _PARTS.split(line)):
+        return True
+    other = _names(line, known, strict=True) or ()
+    return bool(other) and set(other) != set(named)
 
 
 def _names(line: str, known: Collection[str], strict: bool) -> tuple[str, ...] | None:
     """The names in a line; a ``strict`` one holds nothing but known names."""
-    parts = [part for part in map(_plain, re.split(r"[,;]|\s(?:and|or)\s", line)) if part]
-    if not parts or _NONE.match(parts[0]):
-        return () if parts else None
+    parts = [part for part in map(_plain, _PARTS.split(line)) if part]
     folded = {_plain(name) for name in known}
+    if not parts or _DOUBTED.search(line):
+        return None
+    if _NONE.match(parts[0]):
+        return None if any(part in folded for part in parts) else ()
+    if any(map(_NONE.fullmatch, parts)):
+        return None
     if all(part in folded or (not strict and _NAME.fullmatch(part)) for part in parts):
-        return tuple(dict.fromkeys(parts))
-    found = tuple(dict.fromkeys(word for word in map(_plain, _NAME.findall(line)) if word in folded))
-    return found if found and not (strict or _DENIED.search(line)) else None
+        found = tuple(dict.fromkeys(parts))
+    elif strict or _DENIED.search(line):
+        return None
+    else:
+        found = tuple(dict.fromkeys(word for word in map(_plain, _NAME.findall(line)) if word in folded))
+    is_open = _ALTERNATIVE.search(line) and (len(found) > 1 or _OR_NONE.search(line))
+    return None if is_open else found or None
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Which cases of a skill a teacher may see the results of, and which are held out."""
+"""Which cases of a skill are for training, and which are held out from the teacher."""
 
 from __future__ import annotations
 

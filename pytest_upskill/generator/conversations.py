@@ -1,4 +1,4 @@
-"""Asks a teacher several questions at once, each again with the reason while its answer is refused."""
+"""Asks a teacher several questions concurrently, and repeats a question, with the reason, if its answer is refused."""
 
 from __future__ import annotations
 

@@ -22,11 +22,13 @@ from pytest_upskill.execution.prompt_rendering import PromptRenderer
 from pytest_upskill.execution.task import Task, item_seed, place_of
 from pytest_upskill.judging.interface import Limits
 from pytest_upskill.records import ItemKind, Outcome
+from pytest_upskill.replies.budget import WorstCase
 from pytest_upskill.replies.ledger import Ledger
 from pytest_upskill.replies.scheduling import Replies
 from pytest_upskill.skills import arms
 from pytest_upskill.skills.noise import NO_NOISE, Noise
 from pytest_upskill.students.base import Student
+from pytest_upskill.students.judges import judge_of
 
 LOOK_AHEAD = 3
 """Later items whose replies and builds start early."""
@@ -95,8 +97,8 @@ class Runner(Protocol):
 
 class Experiment:
     """A ``Runner`` that queries ``student`` and judges here. ``seed`` is that of all examples, and the same for all
-    arms of a case. With ``noise``, other skills are shown beside the skill. The ledger, which the caller closes, holds
-    the budget.
+    arms of a case. With ``noise``, other skills are shown beside the skill. ``judges`` judge rubrics. The ledger, which
+    the caller closes, holds the budget.
     """
 
     def __init__(
@@ -109,14 +111,20 @@ class Experiment:
         device: str = "auto",
         limits: Limits | None = None,
         noise: Noise = NO_NOISE,
+        judges: Sequence[Student] = (),
     ) -> None:
         self._noise = noise
+        self._judges = {one.name: one for one in judges}
         self._skill_path, self._student, self._rootdir, self._seed = skill_path, student, rootdir, seed
         self._device, limits = device, limits or Limits()
-        self._replies = Replies(lambda: ledger, lambda name: student, rootdir)
+        self._replies = Replies(lambda: ledger, lambda name: self._judges.get(name, student), rootdir)
         self._renderer = PromptRenderer()
         options = JudgeOptions(limits.call_seconds, item_timeout=limits.item_seconds)
-        self._pipeline = Pipeline(lambda: self._machine, self._replies, options, rootdir, built=ledger.count_build)
+        configs = {name: one.config for name, one in self._judges.items()}
+        self._pipeline = Pipeline(
+            lambda: self._machine, self._replies, options, rootdir, built=ledger.count_build,
+            judge_of=lambda name: judge_of(student.config, configs),
+        )  # fmt: skip
 
     @cached_property
     def _machine(self) -> Machine:
@@ -141,11 +149,13 @@ class Experiment:
         """As ``Runner`` says. Raises CaseError if the prompt of a case cannot be made."""
         total = Cost()
         for task in self._tasks(cases, shown, trials):
-            if not self._replies.asks(self._student.name):
-                total += Cost(stored=1)
-                continue
-            _, worst = self._replies.worst_case(wanted_of(task, self._renderer.of(task)))
-            total += Cost(1, 0, worst[0].tokens, worst[0].usd) if worst else Cost(stored=1)
+            wanted, worst = wanted_of(task, self._renderer.of(task)), list[WorstCase]()
+            if self._replies.asks(self._student.name):
+                worst = list(self._replies.worst_case(wanted)[1])[:1]
+            total += Cost(stored=not worst)
+            for _, answers in self._pipeline.rubric_costs(task, wanted, is_known=not worst):
+                worst += answers
+            total = sum((Cost(1, 0, one.tokens, one.usd) for one in worst), total)
         return total
 
     def problems(self) -> list[str]:
@@ -159,7 +169,8 @@ class Experiment:
     def close(self, at_once: bool = False) -> None:
         """End the student's open questions; ``at_once`` waits for none of their replies."""
         self._replies.stop(at_once)
-        self._student.close()
+        for one in {self._student.name: self._student, **self._judges}.values():
+            one.close()
         self._pipeline.close()
         self._replies.close()
 

@@ -1,7 +1,7 @@
 """What 'add-cases' and 'case' need to continue: their plan, and the cases that the skill had then, below ``.upskill``.
 
 A plan is asked for beside the cases of a skill, and each case beside the others: once one is kept, the same questions
-would be other ones. So a plan stands until all of it is kept.
+would be other ones. A plan is therefore stored until all its cases are kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether a text is written in a language, roughly: by its script, and for Latin languages by frequent words.
 
 Code does not count: fenced blocks, code spans, formulas and links are left out. Latin languages without a list of
-words here are told apart from other scripts only.
+words here are distinguished from other scripts only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The questions to a teacher: for the plan, for the skill, for each case. A changed text ends reuse of answers."""
+"""The questions to a teacher: for the plan, for the skill, for each case.
+
+If a text here changes, stored answers are not reused.
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def problem(subject: Problem, values: Values) -> str | None:
         for wide, narrow in zip(exact, single, strict=True):
             if wide.is_floating_point() and wide.shape == narrow.shape:
                 error = (wide - narrow.double()).abs()
-                rounding = max(rounding, float(error[torch.isfinite(error)].max()) if error.numel() else 0.0)
+                finite = error[torch.isfinite(error)]
+                rounding = max(rounding, float(finite.max()) if finite.numel() else 0.0)
     first = outputs[0]
     for other in outputs[1:]:
         for one, two in zip(first, other, strict=True):

@@ -1,4 +1,4 @@
-"""Foreign PyTorch code as a reference: where it is called in float64 for the exact result, its casts go to float64."""
+"""Foreign PyTorch code as a reference: for the exact result it is called in float64, and its casts go to float64."""
 
 from __future__ import annotations
 

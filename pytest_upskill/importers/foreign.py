@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_upskill.documents.syntax import parse_module
 from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.importers.case_text import refused_characters
 
@@ -14,6 +17,8 @@ MOST_BYTES = 16 << 20
 """Of a JSON file."""
 MOST_SOURCE = 150_000
 """Of the code or the texts of one case."""
+MOST_LEVELS = 100
+"""Of the syntax tree of code: what edits it is recursive, with several calls for each level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,18 @@ class NotImported(Exception):
     """Why something does not become a case, in words for the user."""
 
 
+def read_start(path: Path, most: int) -> bytes:
+    """The bytes of a file, cut behind ``most`` and one more: also of a pipe or a device, which tells no size."""
+    with path.open("rb") as file:
+        return file.read(most + 1)
+
+
 def read_source(path: Path) -> str:
     """The text of a file of code. Raises NotImported."""
     try:
-        if path.stat().st_size > MOST_SOURCE:
+        if len(data := read_start(path, MOST_SOURCE)) > MOST_SOURCE:
             raise NotImported(f"it has more than {MOST_SOURCE:,} bytes")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NotImported(f"it is not UTF-8 (byte {error.start})") from None
     except OSError as error:
@@ -45,15 +56,37 @@ def read_source(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def parsed(source: str, what: str) -> ast.Module:
+    """The syntax tree of ``what``. Raises NotImported if it is no Python."""
+    try:
+        return parse_module(source)
+    except (RecursionError, MemoryError):
+        raise NotImported(f"{what} is nested too deeply for Python: split its longest expression") from None
+    except (SyntaxError, ValueError) as error:
+        raise NotImported(f"{what} is not Python: {getattr(error, 'msg', error)}") from None
+
+
+def check_depth(nodes: Sequence[ast.AST], what: str) -> None:
+    """Raises NotImported for code with more than MOST_LEVELS levels, such as a sum of as many terms."""
+    line = 0
+    for _ in range(MOST_LEVELS):
+        if not (nodes := [child for node in nodes for child in ast.iter_child_nodes(node)]):
+            return
+        line = next((one.lineno for one in nodes if isinstance(one, ast.stmt | ast.expr)), line)
+    raise NotImported(f"{what} nests more than {MOST_LEVELS} levels in line {line}: split what is written there")
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises UsageError."""
     try:
-        if path.stat().st_size > MOST_BYTES:
+        if len(data := read_start(path, MOST_BYTES)) > MOST_BYTES:
             raise UsageError(f"{shown_path(path)} has more than {MOST_BYTES >> 20} MiB: name the file with the tests")
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
+        return json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UsageError(f"{shown_path(path)} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise UsageError(f"{shown_path(path)} is nested too deeply to be read: name another file") from None
+    except ValueError as error:
         raise UsageError(f"{shown_path(path)} is not JSON: {error}; correct it, or name another file") from None
     except OSError as error:
         raise UsageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None

@@ -11,11 +11,11 @@ from typing import Any
 
 from pytest_upskill.documents.identifiers import refusal
 from pytest_upskill.documents.spelling import suggest
-from pytest_upskill.documents.syntax import parse_module
 from pytest_upskill.errors import UsageError, shown_path
-from pytest_upskill.importers.foreign import NotImported, read_source
+from pytest_upskill.importers.foreign import NotImported, check_depth, parsed, read_source
 
 _TENSORS = ("tensor", "ndarray", "arraylike", "float[", "float32[", "int64[")
+_LONGEST = 200
 _NUMBERS: dict[str, Any] = {"float": 1.0, "int": 2, "bool": True}
 
 
@@ -46,10 +46,7 @@ def find(spec: str, folder: Path) -> FunctionSource:
         raise UsageError(f"{spec!r} names no function: write module:function, as in kernels.norms:rms_norm")
     path = _path(module, folder)
     source = read_source(path)
-    try:
-        tree = parse_module(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(f"{shown_path(path)} is not Python: {getattr(error, 'msg', error)}") from None
+    tree = parsed(source, shown_path(path))
     functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
     if name not in functions:
         if any(
@@ -59,9 +56,10 @@ def find(spec: str, folder: Path) -> FunctionSource:
             raise UsageError(f"'{name}' is not a plain function: name a function at the top of the module")
         raise UsageError(f"{shown_path(path)} defines no function '{name}' at its top{suggest(name, functions)}")
     node = functions[name]
+    needed = list(_needed(tree, name))
+    check_depth(needed, "it")
     parameters, left_out = _parameters(node)
     lines = source.split("\n")
-    needed = list(_needed(tree, name))
     _refuse_local_imports(needed, path)
     code = "\n\n\n".join(_segment(lines, one) for one in needed)
     imports = {root for one in needed for root in _roots(one)}
@@ -75,21 +73,33 @@ def _path(module: str, folder: Path) -> Path:
     """The file of a module, which is not imported."""
     if module.endswith(".py"):
         path = folder / module
-        if not path.is_file():
-            raise UsageError(f"there is no file {shown_path(path)}")
+        if not _is_file(path):
+            raise UsageError(f"there is no file {_short(shown_path(path))}")
         return path
     parts = module.split(".")
     if not all(part.isidentifier() for part in parts):
         raise UsageError(
-            f"'{module}' is not a module: write it as in an import, or name its file: path/to/file.py:function"
+            f"'{_short(module)}' is not a module: write it as in an import, or name its file: path/to/file.py:function"
         )
     roots = [folder, folder / "src", *(Path(one) for one in sys.path if one)]
     for root in roots:
         base = root.joinpath(*parts)
         for path in (base.with_suffix(".py"), base / "__init__.py"):
-            if path.is_file():
+            if _is_file(path):
                 return path
-    raise UsageError(f"there is no module '{module}' in {shown_path(folder)}, its 'src' or the Python path")
+    raise UsageError(f"there is no module '{_short(module)}' in {shown_path(folder)}, its 'src' or the Python path")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; there is none of a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text):,} characters)"
 
 
 def _parameters(node: ast.FunctionDef) -> tuple[list[dict[str, Any]], list[str]]:

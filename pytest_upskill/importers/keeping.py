@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pytest_upskill.case_quality import text_check
 from pytest_upskill.cases.acceptance import digest_of
 from pytest_upskill.cases.case import Case
-from pytest_upskill.cases.case_file import parse_case
+from pytest_upskill.cases.case_file import load_cases, parse_case
 from pytest_upskill.cases.provenance import Provenance, Written, WrittenCase, read_provenance, write_provenance
 from pytest_upskill.errors import CaseError, UsageError, shown_path
 from pytest_upskill.generator.answers import SKILL_FILE, SKILL_NAME, Refused, is_reserved
@@ -26,10 +26,11 @@ from pytest_upskill.generator.skill_lock import alone
 from pytest_upskill.importers.case_text import refused_characters
 from pytest_upskill.importers.foreign import NotImported
 from pytest_upskill.paths import write_atomically
+from pytest_upskill.skills.case_files import case_files
 from pytest_upskill.skills.skill import FILE_NAMES, MAX_NAME, load_skill
 
 if TYPE_CHECKING:  # imports torch
-    from pytest_upskill.generator.proving import Prover
+    from pytest_upskill.generator.proving import Prover, References
 
 _DIFFICULTY = 3
 _SKELETON = """---
@@ -59,7 +60,8 @@ class Kept:
 
 
 class Keeping:
-    """One import into the skill at ``folder``, entered while it runs. ``make_prover`` is None if nothing is proven.
+    """One import of cases with ``names`` into the skill at ``folder``, entered while it runs. Each must ask for
+    something else than all others there; without ``proves``, no more is checked.
 
     Raises UsageError if the folder is not a skill and cannot become one, or another command writes to it.
     """
@@ -69,15 +71,21 @@ class Keeping:
         folder: Path,
         command: str,
         description: str,
-        make_prover: Callable[[str], Prover] | None,
+        make_prover: Callable[[str], Prover],
+        open_references: Callable[[], References],
         say: Callable[[str, str], object],
         *,
+        names: Sequence[str] = (),
+        proves: bool = True,
         replace: bool = False,
     ) -> None:
         self.folder, self.result = folder, Kept(folder)
         self._command, self._description, self._make_prover = command, description, make_prover
-        self._say, self._replace = say, replace
+        self._open_references = open_references
+        self._say, self._names, self._proves, self._replace = say, frozenset(names), proves, replace
+        self._others: list[Case] = []
         self._prover: Prover | None = None
+        self._references: References | None = None
         self._record = Provenance()
         self._stack = ExitStack()
         self._is_new = not any((folder / name).is_file() for name in FILE_NAMES)
@@ -89,12 +97,16 @@ class Keeping:
             load_skill(self.folder)
         self._stack.enter_context(alone(self.folder))
         self._record = read_provenance(self.folder / "evals") or Provenance()
+        found = load_cases(case_files(self.folder).paths, self.folder.name, self.folder)
+        self._others = [one for one in found if isinstance(one, Case) and one.name not in self._names]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            if self._references is not None:
+                self._references.close()
             if self._prover is not None:
                 self._prover.close()
             self._balance()
@@ -112,13 +124,15 @@ class Keeping:
             same = path.is_file() and path.read_bytes() == text.encode()
             if path.exists() and not same and not self._replace:
                 raise NotImported(f"{shown_path(path)} exists and holds another text; --replace overwrites it")
-            if same and (self._make_prover is None or (known is not None and known.proven)):
+            if same and (not self._proves or (known is not None and known.proven)):
                 self.result.there.append(name)
+                self._others.append(case)
                 self._say(f"case-{name}", "is there already")
                 return
             proven = self._prove(case, name)
             list_ = self.result.there if same else self.result.replaced if path.exists() else self.result.fresh
             self._store(case, label, proven)
+            self._others.append(case)
             list_.append(name)
             self._say(f"case-{name}", "kept" if not same else "is there already, and proven now")
         except (NotImported, Refused) as reason:
@@ -126,22 +140,45 @@ class Keeping:
             self.leave_out(label, f"{reason}{stays}")
 
     def leave_out(self, label: str, reason: str) -> None:
-        self.result.left_out[label] = reason
+        number, left_out = 2, self.result.left_out
+        while (shown := label if label not in left_out else f"{label} ({number})") in left_out:
+            number += 1
+        left_out[shown] = reason
 
     def _prove(self, case: Case, name: str) -> bool:
-        """Whether the case was proven. Raises Refused."""
+        """Whether the case was proven. Raises Refused, also if it asks for the same as another."""
         if case.op is None:
+            alike = [one for one in self._others if one.op is None and _asked(one) == _asked(case)]
+            if alike:
+                raise Refused(f"it asks for the same as {alike[0].name}")
             failed = next((one for one in text_check.check(case).assertions if not one.passed), None)
             if failed is not None:
                 raise Refused(f"the case fails its self-check: {failed.message}")
             return True
-        if self._make_prover is None:
+        if kernels := [one for one in self._others if one.op is not None]:
+            self._compare(case, kernels)
+        if not self._proves:
             return False
         if self._prover is None:
             self._prover = self._make_prover(self.folder.name)
         self._say(f"case-{name}", "is being proven")
         self._prover.prove(self._prover.read(case.text, case.path, needs_solution=False), ())
         return True
+
+    def _compare(self, case: Case, others: Sequence[Case]) -> None:
+        """Raises Refused for a case that asks for the same operator as one of the others.
+
+        All are compared in one process: whatever one does there, it can at most have another one refused, or kept.
+        """
+        from pytest_upskill.generator.near_duplicates import duplicates_of
+
+        if self._references is None:
+            self._references = self._open_references()
+        self._references.go_on()
+        if found := duplicates_of(case, others, self._references.open_runner):
+            raise Refused(
+                f"it asks for the same as {found[0].name}: both references give the same results on shared inputs"
+            )
 
     def _store(self, case: Case, label: str, proven: bool) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -183,6 +220,11 @@ class Keeping:
         changed = {name: cases[name].model_copy(update={"part": part}) for name, part in parts.items()}
         self._record = self._record.model_copy(update={"cases": {**cases, **changed}})
         write_provenance(self.folder / "evals", self._record)
+
+
+def _asked(case: Case) -> object:
+    """What a text case asks and expects, whatever the spaces and the case of its letters."""
+    return " ".join(case.task.split()).casefold(), case.expect
 
 
 def _read(text: str, path: Path, skill: str) -> Case:

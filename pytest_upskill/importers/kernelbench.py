@@ -11,7 +11,15 @@ from typing import Any
 from pytest_upskill.documents.identifiers import refusal
 from pytest_upskill.documents.syntax import parse_module
 from pytest_upskill.importers.case_text import Sizes, fenced, kernel_case
-from pytest_upskill.importers.foreign import Foreign, NotImported, read_source
+from pytest_upskill.importers.foreign import (
+    MOST_SOURCE,
+    Foreign,
+    NotImported,
+    check_depth,
+    parsed,
+    read_source,
+    read_start,
+)
 from pytest_upskill.importers.names import operator_name
 from pytest_upskill.importers.problem_source import INPUTS, MODEL, RESIZE, SETTINGS, ProblemSource, read_problem
 from pytest_upskill.importers.sandbox import Failed, Sandbox
@@ -48,7 +56,7 @@ def _number(path: Path) -> int:
 
 def _looks_like_one(path: Path) -> bool:
     try:
-        data = path.read_bytes()
+        data = read_start(path, MOST_SOURCE).replace(b"\0", b"")  # also of UTF-16, whose reason is listed
     except OSError:
         return True  # the reason is found again, and listed
     return any(name.encode() in data for name in (f"class {MODEL}", f"def {INPUTS}", f"def {SETTINGS}"))
@@ -57,10 +65,8 @@ def _looks_like_one(path: Path) -> bool:
 def read(problem: Foreign, name: str, sandbox: Sandbox) -> str:
     """The text of the case ``name``. Raises NotImported with the reason, SandboxError."""
     source = read_source(problem.path)
-    try:
-        tree = parse_module(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise NotImported(f"it is not Python: {getattr(error, 'msg', error)}") from None
+    tree = parsed(source, "it")
+    check_depth([tree], "it")
     defined = _names(tree)
     if missing := [one for one in _DEFINED if one not in defined]:
         raise NotImported(f"it defines no '{missing[0]}': a problem has 'class Model', 'get_inputs', 'get_init_inputs'")

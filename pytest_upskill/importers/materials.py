@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from pytest_upskill.errors import UsageError, shown_path
-from pytest_upskill.importers.transcripts import plain, read_bytes
+from pytest_upskill.importers.transcripts import read_text
 from pytest_upskill.skills.skill import tokens_of
 
 _SUFFIXES = (".md", ".markdown", ".rst", ".txt", ".adoc", ".html", ".htm")
@@ -20,7 +20,7 @@ def documents(path: Path) -> tuple[str, list[Path]]:
     """The text of a document, or of all below a folder; and the files that it is from. Raises UsageError."""
     files = [path] if path.is_file() else sorted(_below(path))
     if not files:
-        raise UsageError(f"{shown_path(path)} holds no documents; read are {', '.join(_SUFFIXES)}")
+        raise UsageError(f"{shown_path(path)} has no documents; supported suffixes are {', '.join(_SUFFIXES)}")
     texts = [(one, _text(one)) for one in files]
     kept = [(one, text) for one, text in texts if text.strip()]
     if not kept:
@@ -39,7 +39,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _text(path: Path) -> str:
-    text = plain(read_bytes(path))
+    text = read_text(path)
     if path.suffix.lower() not in _HTML:
         return text
     reader = _Html()

@@ -30,12 +30,14 @@ def given_shapes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The shapes that the user gives, by argument. Raises UsageError."""
     found: dict[str, dict[str, Any]] = {}
     for text in texts:
-        if not (match := _GIVEN.fullmatch(text.replace(" ", ""))):
+        if not (match := _GIVEN.fullmatch(re.sub(r"\s*([:=,])\s*", r"\1", text.strip()))):
             raise UsageError(f"--shape {text!r}: write the sizes of an argument, as in x=rows,cols or ids:int64=n")
         dtype = match["dtype"]
         if dtype is not None and dtype not in ITEM_SIZE:
             raise UsageError(f"--shape {text!r}: '{dtype}' is not a dtype{suggest(dtype, ITEM_SIZE)}")
-        sizes = [one for one in match["sizes"].split(",") if one]
+        if match["name"] in found:
+            raise UsageError(f"--shape {text!r}: the argument '{match['name']}' has a shape already; give it once")
+        sizes = match["sizes"].removesuffix(",").split(",") if match["sizes"] else []
         for size in sizes:
             _check_size(size, text)
         found[match["name"]] = {"shape": sizes, "dtype": dtype}
@@ -43,15 +45,20 @@ def given_shapes(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _check_size(size: str, text: str) -> None:
+    rule = "a size is a name, or a whole number of at least 1"
     try:
         expression = parse(size)
     except ValueError as error:
-        raise UsageError(f"--shape {text!r}: {error}") from None
+        raise UsageError(
+            f"--shape {text!r}: {error}" if size else f"--shape {text!r}: a size is empty; {rule}"
+        ) from None
     for name in expression.names:
         if (why := refusal(name)) is not None:
             raise UsageError(f"--shape {text!r}: the size '{name}' {why}")
     if expression.condition:
-        raise UsageError(f"--shape {text!r}: '{size}' is a condition; a size is a name or a number")
+        raise UsageError(f"--shape {text!r}: '{size}' is a condition; {rule}")
+    if size not in expression.names and not (size.isdecimal() and int(size) > 0):
+        raise UsageError(f"--shape {text!r}: the size is {size}; {rule}")
 
 
 def check_given(source: FunctionSource, given: Given) -> None:

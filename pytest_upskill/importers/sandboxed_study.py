@@ -97,9 +97,11 @@ def _base(problem: Problem) -> Values:
         except Unsuitable as error:
             reason = str(error)
     try:
-        problem.run(problem.original)
+        outputs = problem.run(problem.original).outputs
     except Unsuitable as error:
         raise Unsuitable(str(error) if "raises" in str(error) else reason or str(error)) from None
+    if not all(one.numel() for one in outputs):
+        raise Unsuitable("its result is empty")
     return problem.original
 
 

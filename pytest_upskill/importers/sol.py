@@ -11,11 +11,10 @@ from typing import Any
 
 from pytest_upskill.documents.expression import parse
 from pytest_upskill.documents.identifiers import refusal
-from pytest_upskill.documents.syntax import parse_module
 from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.importers.case_text import fenced, refused_characters
 from pytest_upskill.importers.exact_source import with_exact_casts, without_size_checks
-from pytest_upskill.importers.foreign import Foreign, NotImported, checked_text, read_json
+from pytest_upskill.importers.foreign import Foreign, NotImported, check_depth, checked_text, parsed, read_json
 from pytest_upskill.importers.function_case import FoundFunction
 from pytest_upskill.importers.names import operator_name
 from pytest_upskill.importers.sandbox import Failed, Sandbox
@@ -41,7 +40,9 @@ def definitions(path: Path) -> list[Foreign]:
                 f"{shown_path(path)} is not a definition, an object with 'name', 'axes', 'inputs', 'outputs' and "
                 "'reference'"
             )
-        return [_foreign(path, one, path.name) for one in listed]
+        if not isinstance(found, list):
+            return [_foreign(path, found, path.name)]
+        return [_foreign(path, one, f"{path.name}, definition {number}") for number, one in enumerate(listed, 1)]
     found = []
     for file in sorted(path.rglob("*.json")):
         try:
@@ -74,13 +75,14 @@ def read(definition: Foreign, name: str, sandbox: Sandbox) -> str:
     if not isinstance(data, Mapping):
         raise NotImported(f"it is not an object but {type(data).__name__}")
     source = checked_text(data.get("reference"), "'reference'")
-    try:
-        tree = parse_module(source)
-        exact = with_exact_casts(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise NotImported(f"'reference' is not Python: {getattr(error, 'msg', error)}") from None
+    tree = parsed(source, "'reference'")
+    check_depth([tree], "'reference'")
+    exact = with_exact_casts(source)
     if not any(isinstance(one, ast.FunctionDef) and one.name == ENTRY for one in tree.body):
         raise NotImported(f"'reference' defines no function '{ENTRY}'")
+    maker, defined = data.get("custom_inputs_entrypoint"), [getattr(one, "name", None) for one in tree.body]
+    if maker and maker not in defined:
+        raise NotImported(f"'custom_inputs_entrypoint' is {maker!r}, and 'reference' defines no such function")
     inputs, _ = (_tensors(data, key) for key in ("inputs", "outputs"))
     workloads = _workloads(definition)
     for factor in _FACTORS:

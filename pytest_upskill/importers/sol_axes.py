@@ -100,7 +100,7 @@ def axes_of(data: Mapping[str, Any], inputs: Mapping[str, Any], factor: int) -> 
 def _kind(name: str, one: Any) -> str:
     kind = one.get("type") if isinstance(one, Mapping) else None
     if kind not in ("var", "const", "expr"):
-        raise NotImported(f"the axis '{name}' is of the type {kind!r}; known are var, const and expr")
+        raise NotImported(f"the axis '{name}' is of the type {kind!r}; supported are var, const and expr")
     return str(kind)
 
 

@@ -6,6 +6,7 @@ and Gemini; Markdown and plain text as they are. Nothing is cut off; parts that 
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import json
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_upskill.errors import UsageError, shown_path
+from pytest_upskill.importers.foreign import read_start
 
 MOST_BYTES = 64 << 20
 _TEXT = (".md", ".markdown", ".txt", ".log", ".rst")
@@ -25,6 +27,10 @@ _SKIPPED = ("session_meta", "turn_context", "event_msg", "compacted", "summary",
             "queue-operation", "system", "token_count", "turn.started", "turn.completed", "thread.started")  # fmt: skip
 """Entries that repeat what others say, or say nothing of the work."""
 _DEPTH = 12
+UNREAD = "\ufffd"
+"""Stands for bytes that are no text."""
+_LOST = 0.1
+"""The largest share of such characters in a text."""
 
 Turn = tuple[str, str]
 """Who or what, and the text."""
@@ -43,7 +49,7 @@ class Transcript:
 
 def read_transcript(path: Path) -> Transcript:
     """The transcript in a file. Raises UsageError."""
-    text = plain(read_bytes(path))
+    text = read_text(path)
     suffix = path.suffix.lower()
     if not text.strip():
         raise UsageError(f"{shown_path(path)} is empty: name the file of a transcript")
@@ -59,23 +65,27 @@ def read_transcript(path: Path) -> Transcript:
     if not turns:
         known = "Claude Code, Codex, OpenHands, SWE-agent, chats with 'role' and 'content'"
         why = f"none of its {unread} lines is JSON" if not entries else "no entry of it has a known form"
-        raise UsageError(f"{shown_path(path)} holds no transcript: {why}; known are {known}, and Markdown (.md)")
+        raise UsageError(f"{shown_path(path)} has no transcript: {why}; supported are {known}, and Markdown (.md)")
     return Transcript(turns, unread)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file. Raises UsageError."""
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8 (or UTF-16 with a mark), in lines, without the control sequences of terminals.
+
+    Raises UsageError, also for what is no text.
+    """
     try:
-        if (size := path.stat().st_size) > MOST_BYTES:
-            raise UsageError(f"{shown_path(path)} has {size >> 20} MiB; at most {MOST_BYTES >> 20} are read: split it")
-        return path.read_bytes()
+        if len(data := read_start(path, MOST_BYTES)) > MOST_BYTES:
+            raise UsageError(
+                f"{shown_path(path)} has more than {MOST_BYTES >> 20} MiB, the most that is read: split it"
+            )
     except OSError as error:
         raise UsageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
-
-
-def plain(data: bytes) -> str:
-    """Bytes as text, in lines, without the control sequences of terminals."""
-    text = data.decode("utf-8-sig", errors="replace")
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = data.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
+    if (lost := text.count(UNREAD)) > _LOST * len(text):
+        what = f"{lost:,} of {len(text):,} characters are not UTF-8"
+        raise UsageError(f"{shown_path(path)} is not text: {what}; save it as UTF-8, or leave it out")
     return _COLORS.sub("", text).replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
 
 

@@ -4,7 +4,7 @@ kernel in a sandbox.
 A case goes through ``build``, ``execute``, then ``Executor.call`` and ``repeat`` for each example, and at the end
 ``violations``, ``assertions`` and ``launch_statistics``. The self-check of a case does the same with ``mutants``.
 
-Two kinds of failures are kept apart. What a kernel does wrong is data: ``Build.message``, ``Build.violations``, a
+There are two kinds of failures. What a kernel does wrong is data: ``Build.message``, ``Build.violations``, a
 ``Finding`` in an ``Answer``. What is wrong with the machine raises ToolchainError or SandboxError, which never fails
 a student. Register a language with the hook ``pytest_upskill_language``.
 """
@@ -32,7 +32,7 @@ class SourceMutant:
 
 
 class Tracer(Protocol):
-    """A kernel's build with coverage. What it reports comes from the kernel's process, which may say anything."""
+    """A kernel's build with coverage. Its reports come from the kernel's process, and may be false."""
 
     @property
     def blocks(self) -> Mapping[str, int]:
@@ -43,7 +43,7 @@ class Tracer(Protocol):
         """The places of all comparisons of integers in the kernel's source, and their lines."""
 
     def trace(self, call: Call) -> Trace | None:
-        """What a call executes; None if it does not end in order."""
+        """What a call executes; None if it ends abnormally."""
 
     def close(self) -> None:
         """End its process."""
@@ -78,7 +78,7 @@ class Executor(Protocol):
         raise NotImplementedError(message)
 
     def tracer(self) -> Tracer | None:
-        """What traces calls, to find sizes worth trying; None without such a build. The caller closes it."""
+        """The tracer of calls, which finds sizes worth trying; None without such a build. The caller closes it."""
         return None
 
     def violations(self) -> Sequence[str]:
@@ -96,7 +96,7 @@ class Executor(Protocol):
 
 
 class Language(Protocol):
-    """What kernels are written in. One object serves all threads. ``sources`` map a path to its text."""
+    """A language in which kernels are written. One object serves all threads. ``sources`` map a path to its text."""
 
     name: str
     """The name in a case's ``language``."""

@@ -31,6 +31,10 @@ class Registry(Generic[_Adapter]):
         """The names that ``find`` knows."""
         return tuple(dict.fromkeys((*self._own, *self._known)))
 
+    def is_own(self, name: str) -> bool:
+        """Whether ``name`` is one of ours, which no plugin has replaced."""
+        return name in self._own and type(self._known.get(name)).__module__.startswith(("builtins", self._package))
+
     def find(self, name: str) -> _Adapter | None:
         """The adapter of that name, or None."""
         if name not in self._known and name in self._own:
@@ -46,4 +50,4 @@ OWN = {
     "torch-extension": "torch_extension.language:TorchExtensionLanguage",
 }
 _registry = Registry[Language](__package__, OWN)
-register, names, find = _registry.register, _registry.names, _registry.find
+register, names, find, is_own = _registry.register, _registry.names, _registry.find, _registry.is_own

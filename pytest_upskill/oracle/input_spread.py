@@ -1,6 +1,6 @@
 """How far the exact result moves when the inputs move by one unit in the last place.
 
-A wide bound for references that the rounding model does not see through: operators without a rule, or Python's own
+A wide bound for references that the rounding model does not cover: operators without a rule, or Python's own
 arithmetic. The movement times the number of inputs that one result depends on covers the worst case of serial
 summation.
 """

@@ -1,7 +1,7 @@
 """Reads what an untrusted reference's process sent: every field is checked against what the case and the layout allow.
 
-The bytes may be hostile. What passes here can be wrong numbers for the case at hand, and nothing else: no code, no
-shape or dtype that the case does not have, no text that reaches a prompt. Anything else is Nonsense.
+The bytes may be hostile. A checked answer can contain wrong numbers for this case, and nothing else: no code,
+no shape or dtype that the case does not have, no text that reaches a prompt. Anything else is Nonsense.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs the Python of an untrusted case in a confined process of its own. None of it runs here, and no pickle is read.
 
-One message is one example, so that what comes back is a call with its expectations. The process may lie about these
-numbers, for its own case, and about nothing else (``reference_answers``). If it loops, ends or sends nonsense, the
+One message is one example, so that what comes back is a call with its expectations. The process can
+send wrong numbers for its own case, and nothing else (``reference_answers``). If it loops, ends or sends nonsense, the
 case is at fault.
 """
 

@@ -1,5 +1,7 @@
-"""Tells what the handler of a signal raises, such as the time limit of pytest-timeout, from what a case or a kernel
-raises: it is not a result, and must pass through everything that catches."""
+"""Distinguishes exceptions of a signal handler, such as pytest-timeout's, from those of a case or a kernel.
+
+An exception of a handler is not a result: it must pass through everything that catches exceptions.
+"""
 
 from __future__ import annotations
 

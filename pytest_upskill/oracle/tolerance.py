@@ -7,8 +7,8 @@ and in float32; over the elements that share a reduction.
 
 A copied element must have the very bits of gold, and so must the correctly rounded result of one operation.
 
-If inputs are float64, float32 runs stand in for float64 ones: their errors are scaled by the ratio of the units, since
-nothing at hand computes more exactly than float64.
+If inputs are float64, float32 runs stand in for float64 ones: their errors are scaled by the ratio of the units,
+because no more exact computation is available.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ class Prompt:
 class Question:
     """One prompt, and the item that it belongs to. ``arm`` is a slug that can be part of a file name.
 
-    ``place`` is the skill's folder as seen from pytest's rootdir. It tells apart skills of one name; ``apart`` says
-    that the run has several.
+    ``place`` is the skill's folder as seen from pytest's rootdir. It distinguishes skills of the same name; ``apart``
+    says that the run has several.
     """
 
     skill: str

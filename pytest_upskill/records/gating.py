@@ -1,4 +1,4 @@
-"""What a user asks of a run: gates on its results, and failures that are known. Plain data."""
+"""Gates on the results of a run, and known failures. Plain data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 
 class GateKind(StrEnum):
-    """What a gate is on: the option's name without ``--upskill-``."""
+    """What a gate compares: the option's name without ``--upskill-``."""
 
     MIN_PASS_RATE = "min-pass-rate"
     MIN_LIFT = "min-lift"
@@ -82,7 +82,7 @@ def is_called(name: str, skill: str, item_id: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class KnownFailure:
-    """A failure that is expected, of cases (``skill`` or ``skill/case``) and students; both may hold ``*``."""
+    """A failure that is expected, of cases (``skill`` or ``skill/case``) and students; both may contain ``*``."""
 
     cases: str
     student: str

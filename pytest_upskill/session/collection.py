@@ -46,17 +46,26 @@ class KernelFailed(AssertionError):
 
 def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> SkillFile | None:
     """A collector for a SKILL.md, or for a case that was itself named on the command line."""
+    root = parent.config.rootpath
     if file_path.name in FILE_NAMES and file_path == skill_file(file_path.parent):
-        return SkillFile.from_parent(parent, path=file_path, run=run, skill_path=file_path)
+        nodeid = _nodeid(file_path, root)
+        return SkillFile.from_parent(parent, path=file_path, nodeid=nodeid, run=run, skill_path=file_path)
     is_case = file_path.suffix == ".md" or file_path.name == TRIGGERS
     if is_case and file_path.parent.name == "evals" and parent.session.isinitpath(file_path):
-        folder, root = file_path.parent.parent, parent.config.rootpath
+        folder = file_path.parent.parent
         skill_path = next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
         if skill_path is not None:
             # A case that is named alone has the same id as when its skill is collected.
-            nodeid = (skill_path.relative_to(root) if skill_path.is_relative_to(root) else skill_path).as_posix()
+            nodeid = _nodeid(skill_path, root)
             return SkillFile.from_parent(parent, path=file_path, nodeid=nodeid, run=run, skill_path=skill_path)
     return None
+
+
+def _nodeid(skill_path: Path, root: Path) -> str:
+    """The id of a skill's file: relative to the rootdir, else the whole path. pytest would name a file outside the
+    rootdir relative to the argument that it was found by, and several skills ``SKILL.md``.
+    """
+    return (skill_path.relative_to(root) if skill_path.is_relative_to(root) else skill_path).as_posix()
 
 
 class SkillFile(pytest.File):

@@ -25,7 +25,7 @@ from pytest_upskill.oracle.signal_handlers import would_be_lost
 _LATER_SECONDS = 0.02
 _LATEST_SECONDS = 30.0
 _SECOND_SECONDS = 1.0
-TEXT = "replies that are complete are kept; the same command goes on from there"
+TEXT = "complete replies are kept; the same command continues"
 
 
 class Interrupted(KeyboardInterrupt):

@@ -64,9 +64,10 @@ OPTIONS = (
     Option("timeout", "SECONDS", "time limit of one kernel call (default: 10); on the cpu device, CUDA kernels get "
            "this much processor time and three times as much wall-clock time", values.seconds),
     Option("item-timeout", "SECONDS", "time limit of all calls of one kernel together (default: 120)", values.seconds),
-    Option("replies", "SOURCE", "where replies come from: auto (stored replies, else the student), live (always the "
-           "student), record (like auto; also writes cassettes), replay (cassettes only), kept (only stored replies "
-           "and cassettes, even if their prompts have changed) (default: auto)", values.replies),
+    Option("replies", "SOURCE", "where replies come from: auto (stored replies and cassettes, else the student), "
+           "live (always the student), record (like auto; also writes cassettes), replay (cassettes only), "
+           "kept (only stored replies and cassettes, even if their prompts have changed) (default: auto)",
+           values.replies),
     Option("budget", "USD", "maximum cost of the run; asking stops once the next reply could exceed it", values.usd),
     Option("max-tokens", "N", "maximum tokens of the run; asking stops once the next reply could exceed them",
            values.positive_int),

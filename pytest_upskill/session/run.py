@@ -18,9 +18,8 @@ from pytest_upskill.paths import HOME
 from pytest_upskill.replies.budget import limits_in_words, spending
 from pytest_upskill.replies.ledger import Ledger, Limits, Totals
 from pytest_upskill.replies.scheduling import Mode, Replies
-from pytest_upskill.session import judges
 from pytest_upskill.session.repeat_command import on_ci
-from pytest_upskill.students import demo, registry
+from pytest_upskill.students import demo, judges, registry
 from pytest_upskill.students.base import Placeholder, Student, StudentConfig, is_at_hand
 from pytest_upskill.students.builtin import BUILTIN
 from pytest_upskill.students.serving import plan
@@ -88,7 +87,8 @@ class Run:
         else:
             configs = registry.resolve(specs, settings.students_tables, settings.invocation_dir, settings.base_url)
         self.configs = {config.name: config for config in configs}
-        self.judges = judges.resolve(settings, configs)
+        tables, folder = settings.students_tables, settings.invocation_dir
+        self.judges = judges.resolve(settings.judge or (), tables, folder, configs, base_url=settings.base_url)
         self.models = {**self.configs, **self.judges}
         """The configurations of all that may be asked: students, and the judges of rubrics."""
 

@@ -54,7 +54,7 @@ def ineffective(settings: Settings, configs: Sequence[StudentConfig]) -> str | N
     for flag, used in (("--upskill-base-url", ours), ("--upskill-serve", served)):
         if flag in given and not used:
             names = ", ".join(config.name for config in configs)
-            rule = f"it is for students of llama.cpp, and none of these is one: {names}"
+            rule = f"it is for students of llama.cpp, not for {names}"
             return f"{flag}: {rule}; set 'base_url' or 'serve' in [tool.upskill.students.{configs[0].name}] instead"
     return None
 

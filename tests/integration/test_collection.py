@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import Workbench, kernel
+from tests.integration.conftest import Workbench, case, kernel
 
 STUDENT = "--upskill-student=files:answers"
 
@@ -112,6 +112,20 @@ def test_a_case_named_beside_its_skill_is_collected_once(bench: Workbench) -> No
 def failing_shift(bench: Workbench) -> None:
     bench.right_with_the_skill()
     bench.answer("shift", "skill", kernel("shift"))
+
+
+def test_skills_outside_the_rootdir_keep_their_paths_in_ids(bench: Workbench) -> None:
+    root = bench.root / "elsewhere"
+    root.mkdir()
+    skills = [bench.root / "skills" / name for name in ("first", "second")]
+    for skill in skills:
+        bench.write(f"skills/{skill.name}/SKILL.md", f"---\nname: {skill.name}\ndescription: d\n---\n")
+        bench.write(f"skills/{skill.name}/evals/scale.md", case("scale"))
+    arguments = ("--upskill-student=golden", "--collect-only", "-q", f"--rootdir={root}")
+    lines = bench.run(*map(str, skills), *arguments).outlines
+    for skill in skills:
+        (named,) = (line for line in lines if line.startswith(f"{skill}/SKILL.md::") and "scale" in line)
+        assert named in bench.run(named, *arguments).outlines
 
 
 def test_last_failed_reruns_exactly_what_failed(bench: Workbench) -> None:

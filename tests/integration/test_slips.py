@@ -46,7 +46,7 @@ def refused(result: pytest.RunResult, message: str) -> bool:
         ([STUDENT, "--upskill-example=n=3 seed=1"], "no kernel was selected that could be judged on it"),
         (["--upskill-student=golden", "--upskill-arms=baseline"], "'golden' answers in the arm 'skill' only"),
         (["--upskill", "--upskill-replies=replay"], "--upskill-replies: without a student*--upskill-student=NAME"),
-        ([STUDENT, "--upskill-base-url=http://127.0.0.1:9/v1"], "--upskill-base-url*llama.cpp*none*files"),
+        ([STUDENT, "--upskill-base-url=http://127.0.0.1:9/v1"], "--upskill-base-url*llama.cpp, not for files"),
         ([STUDENT, "-o", "upskill_trails=2"], "unknown ini value 'upskill_trails'*did you mean 'upskill_trials'"),
     ],
     ids=lambda value: value[-1].removeprefix("--upskill-") if isinstance(value, list) else "",

@@ -159,6 +159,8 @@ BAD = {
         ),
         "it has 25 tensors",
     ),
+    "no_finite_result": (problem("x / 0", "torch.rand(n, 8)", "n = 64"), "is the same whatever the inputs are"),
+    "empty": (problem("x * 2", "torch.rand(n, 8)", "n = 0"), "its result is empty"),
     "no_tensor": (problem("torch.ones(2) * x", "3"), "'get_inputs' returns no tensor"),
     "text_input": (problem("y", "'a', torch.rand(n)", "n = 8", arguments="x, y"), "input 0 is str"),
     "dictionary": (problem("{'a': x}", "torch.rand(n)", "n = 8"), "'forward' returns dict"),

@@ -89,7 +89,7 @@ def test_a_budget_says_what_it_pays_for(skill: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--budget=1"], "--budget says nothing without prices: name who is asked with --student"),
+        (["--budget=1"], "--budget needs prices: name the students with --student"),
         (["--budget=1", "--student=free"], "the price of the student 'free' is not known; add 'price' to"),
         (["--lift=0.7"], "--lift 0.7 over --baseline 0.4 is a pass rate above 1; lower one of them"),
         (["--lift=nan"], "'nan' is not a number; write a number such as 0.2"),

@@ -419,6 +419,81 @@ def test_what_a_teacher_wrote_runs_untrusted_and_the_kernel_is_shown_whole(start
 # ------------------------------------------------------------------------------------------------------------- ablate
 
 
+def with_rubrics(project: Project, names: list[str]) -> None:
+    """A judge, and cases whose answers only it can judge."""
+    path = project.root / "pyproject.toml"
+    if "gemma-judge" not in path.read_text():
+        path.write_text(path.read_text() + table("judge", project.server.url, "gemma-judge", 300))
+    for name in names:
+        text = f"---\nexpect: {{rubric: [It says word-{name}.]}}\n---\nSay word-{name}.\n"
+        (project.skill.parent / "evals" / f"{name}.md").write_text(text)
+
+
+def judging(project: Project) -> None:
+    """The judge finds the word of its statement in the answer between the marks, or not."""
+    (act,) = project.server.actions
+
+    def with_judge(question: dict[str, Any]) -> Any:
+        if question["model"] != "gemma-judge":
+            return act(question)
+        user = question["messages"][-1]["content"]
+        inside = re.findall(r"the answer begins ====\n(.*?)\n====", user, re.DOTALL)[0]
+        word = re.findall(r"1\. It says (\S+)\.", user)[0]
+        return reply("1: yes - it does" if word in inside else "1: no - it says no word")
+
+    project.server.actions = [with_judge]
+
+
+def test_a_judge_decides_cases_with_a_rubric(start: Callable[..., Project]) -> None:
+    project = start(lambda system, user: answer(BETTER))
+    with_rubrics(project, [*TRAINING, *HELD_OUT])
+    judging(project)
+    dry = json.loads(project.refine("--judge=judge", "--dry-run", "--json").stdout)
+    assert "pupil, judged by judge: 336 questions at most" in dry["student_estimate"]  # 48 answers, each judged by 6
+    assert dry["judges"] == ["judge"] and not project.server.questions
+    found = json.loads(project.refine("--judge=judge", "--json").stdout)
+    assert found["rounds"][0]["held_out"]["better"] == 6 and project.skill.read_text() == BETTER
+    assert len(project.asked("kimi-small")) == 24 and len(project.asked("gemma-judge")) == 42  # 21 replies differ
+    assert "it says no word" in project.asked("claude-large")[0]
+    assert found["spent"]["answers"] == 67
+
+
+def test_without_a_judge_cases_with_a_rubric_are_left_out_with_a_line(start: Callable[..., Project]) -> None:
+    project = start(lambda system, user: answer(BETTER))
+    with_rubrics(project, TRAINING[:1])
+    result = project.refine("--dry-run", "--json")
+    assert json.loads(result.stdout)["training"] == TRAINING[1:]
+    assert "left out: train0: it has a rubric; name a model that judges it with --judge=NAME" in result.stderr
+    with_rubrics(project, [*TRAINING, *HELD_OUT])
+    for words in (("refine", "--teacher=master"), ("ablate", "--yes")):
+        result = project.run(*words)
+        assert (result.exit_code, "every case of" in result.output) == (2, True), result.output
+    assert not project.server.questions
+
+
+@pytest.mark.parametrize(
+    ("judge", "reason"),
+    [("golden", "judges none"), ("nobody", "--judge"), (",", "names no model"), ("files:pupil=x", "of another model")],
+)
+def test_what_is_no_judge_is_a_usage_error(start: Callable[..., Project], judge: str, reason: str) -> None:
+    project = start(lambda system, user: answer(BETTER))
+    (project.root / "x").mkdir()
+    result = project.refine(f"--judge={judge}", "--dry-run")
+    assert (result.exit_code, reason in result.output) == (2, True), result.output
+    assert "--upskill" not in result.output
+
+
+def test_ablate_asks_the_judge_as_well(start: Callable[..., Project]) -> None:
+    project = start(lambda system, user: "unused")
+    with_rubrics(project, TRAINING)
+    judging(project)
+    project.skill.write_text(BETTER)
+    result = project.run("ablate", "--judge=judge", "--yes", "--json")
+    assert result.exit_code == 0, result.output
+    rows = {one["title"]: one["drop"] for one in json.loads(result.stdout)["sections"]}
+    assert rows["Barriers"] > 0.5 and project.asked("gemma-judge")
+
+
 def test_ablate_names_the_section_that_carries_the_lift(start: Callable[..., Project]) -> None:
     project = start(lambda system, user: "unused")
     project.skill.write_text(sections("Types", "Barriers", "Style"))

@@ -171,6 +171,16 @@ def test_a_function_that_makes_no_case_is_refused_with_the_reason(source: str, r
         ("", "own.txt.py:f", "there is no file own.txt.py"),
         ("", "own", "names no function: write module:function"),
         ("def f(x):\n    return '\u202e'\n", "own:f", "U+202E"),
+        (f"def f(x):\n    return {' + '.join(['x'] * 900)}\n", "own:f", "nests more than 100 levels in line 2"),
+        (f"def f(x):\n    return {'-' * 5000}x\n", "own:f", "nested"),
+        (f"def f(x):\n    return {'(' * 5000}x{')' * 5000}\n", "own:f", "nested"),
+        (f"def f(x):\n    return x{'.T' * 300}\n", "own:f", "nests more than 100 levels in line 2"),
+        (f"def f(x: {'list[' * 150}int{']' * 150}):\n    return x\n", "own:f", "nests more than 100 levels in line 1"),
+        ("", f"{'m' * 5000}:f", "there is no module 'mmm"),
+        ("", f"{'.'.join(['m'] * 5000)}:f", "there is no module 'm.m"),
+        ("", f"{'m' * 5000}.py:f", "there is no file mmm"),
+        ("", "a\0b.py:f", "there is no file a"),
+        ("", f"{'?' * 5000}:f", "is not a module: write it as in an import"),
     ],
 )
 def test_what_is_no_function_for_a_case_is_a_usage_error(source: str, spec: str, reason: str) -> None:
@@ -190,10 +200,20 @@ def test_what_is_no_function_for_a_case_is_a_usage_error(source: str, spec: str,
         ("x:int9=n", "'int9' is not a dtype"),
         ("x=a b c/2", "--shape"),
         ("x=n > 1", "is a condition"),
+        ("x=0", "the size is 0; a size is a name, or a whole number of at least 1"),
+        ("x=-1", "the size is -1; a size is a name, or a whole number of at least 1"),
+        ("x=n,00", "the size is 00;"),
+        ("x=2.5", "the size is 2.5;"),
+        ("x=2*n", "the size is 2*n;"),
+        ("x=4-4", "the size is 4-4;"),
+        ("x=n,,m", "a size is empty;"),
+        ("x=n n", "'n n' cannot be read"),
+        ("x=n --shape x=m", "has a shape already; give it once"),
     ],
 )
 def test_a_wrong_shape_is_a_usage_error(shape: str, reason: str) -> None:
-    done = run("def f(x):\n    return x\n", "f", "--shape", shape)
+    words = [word for one in shape.split(" --shape ") for word in ("--shape", one)]
+    done = run("def f(x):\n    return x\n", "f", *words)
     assert (done.exit_code, reason in done.output) == (2, True), done.output
 
 
@@ -203,3 +223,8 @@ def test_a_function_of_a_package_is_found_without_importing_it() -> None:
     Path("src/package/ops.py").write_text("def twice(x):\n    return x * 2\n", encoding="utf-8")
     done = CliRunner().invoke(main, ("from-function", "package.ops:twice", f"--into={SKILL}", "--no-prove"))
     assert done.exit_code == 0, done.output
+
+
+def test_what_is_deep_elsewhere_in_the_module_does_not_matter() -> None:
+    source = f"def f(x):\n    return x * 2\n\n\ndef g(x):\n    return {' + '.join(['x'] * 300)}\n"
+    assert case_of(source).reference is not None

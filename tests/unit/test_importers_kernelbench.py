@@ -21,7 +21,7 @@ from pytest_upskill.judging.signatures import contract_of
 from pytest_upskill.oracle.prepare import Preparation, Prepared
 from pytest_upskill.oracle.reference import smallest_example, various_examples
 from pytest_upskill.oracle.shapes import OutputSize
-from tests.unit.in_process_sandbox import InProcess
+from tests.unit.in_process_sandbox import InProcess, InProcessReferences
 from tests.unit.kernelbench_problems import BAD, GOOD, problem
 from tests.unit.unproven import Unproven
 
@@ -32,6 +32,11 @@ SKILL = Path("skills/kernelbench")
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("problems/level1").mkdir(parents=True)
+
+
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "Sandbox", InProcess)
+    monkeypatch.setattr(proving, "References", InProcessReferences)
 
 
 def run(*more: str) -> Result:
@@ -124,6 +129,8 @@ def test_a_problem_that_makes_no_case_is_refused_with_the_reason(name: str, tmp_
         (b"class Model: '\xff'\n", "it is not UTF-8 (byte 14)"),
         ("class Model: '\u202e'\n".encode(), "U+202E"),
         (b"class Model: pass\n" + b"#" * 200_000, "it has more than 150,000 bytes"),
+        (b"x = 1\ny = " + b" + ".join([b"x"] * 900) + b"\n", "it nests more than 100 levels in line 2"),
+        (b"x = " + b"-" * 5000 + b"1\n", "nested"),
     ],
 )
 def test_a_broken_file_is_refused_before_anything_runs(data: bytes, reason: str, tmp_path: Path) -> None:
@@ -148,19 +155,21 @@ def test_what_only_runs_as_a_program_is_left_out() -> None:
 def test_cases_are_written_in_the_order_of_their_numbers_and_the_rest_is_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sandbox, "Sandbox", InProcess)
+    in_process(monkeypatch)
     folder = Path("problems/level1")
-    (folder / "10_Square.py").write_text(GOOD["square"][0], encoding="utf-8")
+    (folder / "10_Scan.py").write_text(GOOD["tuple_shape"][0], encoding="utf-8")
     (folder / "2_Matmul_.py").write_text(GOOD["matmul"][0], encoding="utf-8")
     (folder / "3_Zero.py").write_text(BAD["zero"][0], encoding="utf-8")
+    (folder / "4_Wide.py").write_text(GOOD["square"][0], encoding="utf-16")
     (folder / "utils.py").write_text("print('no problem')\n", encoding="utf-8")
     done = run("--no-prove")
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines() == [
         "skills/kernelbench: 2 new cases",
         "  matmul",
-        "  square",
+        "  scan",
         f"not imported: level1/3_Zero.py: {_CONSTANT}",
+        "not imported: level1/4_Wide.py: it is not UTF-8 (byte 0)",
     ]
     case = load_case(SKILL / "evals/matmul.md", "kernelbench")
     assert not case.trusted  # until it is accepted
@@ -174,21 +183,57 @@ _CONSTANT = "its result is the same whatever the inputs are, so a kernel that ig
 def test_cases_that_fail_their_self_check_are_refused_and_unproven_ones_proven_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sandbox, "Sandbox", InProcess)
+    in_process(monkeypatch)
     monkeypatch.setattr(proving, "Prover", Unproven)
     monkeypatch.setattr(Unproven, "proven", [])
     bad = GOOD["square"][0].replace("import torch\n", "import torch  # BAD\n", 1)
     Path("problems/1_square.py").write_text(bad, encoding="utf-8")
-    Path("problems/2_matmul.py").write_text(GOOD["matmul"][0], encoding="utf-8")
+    Path("problems/2_scan.py").write_text(GOOD["tuple_shape"][0], encoding="utf-8")
     assert run("--no-prove").exit_code == 0
     assert Unproven.proven == []
     found = json.loads(run("--json").stdout)
-    assert Unproven.proven == ["square", "matmul"]
-    assert found["were_there"] == ["matmul"]
+    assert Unproven.proven == ["square", "scan"]
+    assert found["were_there"] == ["scan"]
     assert "fails its self-check" in found["not_imported"]["1_square.py"]
     assert "stays as --no-prove wrote it" in found["not_imported"]["1_square.py"]
     run("--json")
-    assert Unproven.proven == ["square", "matmul", "square"]  # what is proven is not proven again
+    assert Unproven.proven == ["square", "scan", "square"]  # what is proven is not proven again
+
+
+TWICE = {
+    "1_Twice.py": problem("x * 2", "torch.rand(n, m)", "n = 64\nm = 32"),
+    "2_Thrice.py": problem("x * 3", "torch.rand(n, m)", "n = 64\nm = 32"),
+    "3_Sum.py": problem("self.k * y", "torch.rand(a, b)", "a = 16\nb = 128", "self.k = 1.0 + 1.0", arguments="y"),
+    "4_Scan.py": GOOD["tuple_shape"][0],
+}
+
+
+@pytest.mark.parametrize("proves", [False, True])
+def test_a_problem_that_asks_for_the_same_as_another_is_listed(monkeypatch: pytest.MonkeyPatch, proves: bool) -> None:
+    in_process(monkeypatch)
+    monkeypatch.setattr(proving, "Prover", Unproven)
+    for name, source in TWICE.items():
+        Path("problems", name).write_text(source, encoding="utf-8")
+    options = ["--json"] if proves else ["--json", "--no-prove"]
+    done = run(*options)
+    assert done.exit_code == 0, (done.output, done.exception)
+    found = json.loads(done.stdout)
+    assert found["new"] == ["twice", "thrice", "scan"]
+    reason = "it asks for the same as twice: both references give the same results on shared inputs"
+    assert found["not_imported"] == {"3_Sum.py": reason}
+    again = json.loads(run(*options).stdout)
+    assert (again["new"], again["were_there"]) == ([], found["new"])
+    assert again["not_imported"] == found["not_imported"]
+    Path("problems/5_Double.py").write_text(problem("x + x", "torch.rand(n)", "n = 64"), encoding="utf-8")
+    assert list(json.loads(run(*options).stdout)["not_imported"]) == ["3_Sum.py", "5_Double.py"]
+
+
+@pytest.mark.full
+def test_cases_are_compared_in_the_sandbox() -> None:
+    for name, source in TWICE.items():
+        Path("problems", name).write_text(source, encoding="utf-8")
+    found = json.loads(run("--no-prove", "--json").stdout)
+    assert (found["new"], list(found["not_imported"])) == (["twice", "thrice", "scan"], ["3_Sum.py"])
 
 
 def test_a_folder_without_problems_is_a_usage_error() -> None:
@@ -221,11 +266,13 @@ def test_imported_problems_pass_the_self_check() -> None:
 
 @pytest.mark.full
 def test_a_hundred_problems_take_less_than_a_minute_of_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "Sandbox", InProcess)
+    in_process(monkeypatch)
     sources = [source for source, _ in GOOD.values()] + [source for source, _ in BAD.values()]
-    for number in range(100):
-        Path(f"problems/{number}_problem.py").write_text(sources[number % len(sources)], encoding="utf-8")
+    for number in range(100):  # a factor makes them different operators
+        source = sources[number % len(sources)].replace("        return ", f"        return {1 + number} * ", 1)
+        Path(f"problems/{number}_problem.py").write_text(source, encoding="utf-8")
     began = time.process_time()
     found = json.loads(run("--no-prove", "--json").stdout)
     assert len(found["new"]) + len(found["not_imported"]) == 100
+    assert len(found["new"]) > 40
     assert time.process_time() - began < 60

@@ -13,10 +13,11 @@ from click.testing import CliRunner
 from pytest_upskill.cases.case import Case, Choices, Range, ScalarSpec
 from pytest_upskill.cases.case_file import load_case
 from pytest_upskill.commands.generate.main import main
+from pytest_upskill.generator import proving
 from pytest_upskill.importers import sandbox
 from pytest_upskill.importers.exact_source import with_exact_casts
 from pytest_upskill.oracle.isolation import default_dtype
-from tests.unit.in_process_sandbox import InProcess
+from tests.unit.in_process_sandbox import InProcess, InProcessReferences
 
 VAR = {"type": "var"}
 SKILL = Path("skills/sol-execbench")
@@ -26,6 +27,7 @@ SKILL = Path("skills/sol-execbench")
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sandbox, "Sandbox", InProcess)
+    monkeypatch.setattr(proving, "References", InProcessReferences)
 
 
 def const(value: object) -> dict[str, object]:
@@ -242,6 +244,13 @@ BROKEN = {
         definition("return x * k", inputs={"x": tensor("n", "m"), "k": {"shape": None, "dtype": "int32"}}),
         "no workload gives one",
     ),
+    "maker": (definition(custom_inputs_entrypoint="made"), "'custom_inputs_entrypoint' is 'made', and 'reference'"),
+    "maker_list": (definition(custom_inputs_entrypoint=["run"]), "'custom_inputs_entrypoint' is ['run'], and"),
+    "deep": (definition(f"return {' + '.join(['x'] * 900)}"), "'reference' nests more than 100 levels in line 5"),
+    "deep_axis": (
+        definition(axes={"n": VAR, "m": {"type": "expr", "expression": " + ".join(["n"] * 400)}}),
+        "it is nested too deeply to be read",
+    ),
     "hidden": (definition(description="a\u202eb"), "U+202E"),
     "asserted": (
         definition(
@@ -266,6 +275,14 @@ def test_a_broken_file_among_definitions_is_listed_and_other_json_is_not() -> No
     assert found["new"] == ["scaled"]
     (label,) = found["not_imported"]
     assert label == "broken_1.json"
+
+
+def test_definitions_in_a_list_are_told_apart() -> None:
+    listed = [definition(), definition("return x * 3", name="scaled"), definition("raise ValueError('a')"), {}, 5]
+    Path("all.json").write_text(json.dumps(listed), encoding="utf-8")
+    found = imported("all.json")
+    assert found["new"] == ["scaled", "scaled_2"]
+    assert list(found["not_imported"]) == [f"all.json, definition {number}" for number in (3, 4, 5)]
 
 
 @pytest.mark.parametrize("text", ["{}", "[1]", "{"])

@@ -203,6 +203,33 @@ def test_a_file_without_a_transcript_is_a_usage_error(name: str, text: str, prob
     assert (done.exit_code, Path("talk").exists()) == (2, False)
 
 
+def test_other_encodings_are_read_or_refused_and_what_is_lost_is_said() -> None:
+    text = "Gr\u00f6\u00dfe: write a kernel for a row-wise softmax"
+    said = json.dumps({"role": "user", "content": text}, ensure_ascii=False)
+    Path("wide.jsonl").write_text(said, encoding="utf-16")
+    assert read_transcript(Path("wide.jsonl")).turns == (("user", text),)
+    Path("latin.jsonl").write_text(said, encoding="latin-1")
+    done = run("from-trace", "latin.jsonl", "--teacher=files:talk")
+    assert (done.exit_code, "2 characters could not be read as UTF-8" in done.output) == (3, True), done.output
+    for name, data in (
+        ("a.png", bytes(range(128, 256)) * 9),
+        ("a.jsonl", "\u65e5\u672c\u8a9e".encode("shift-jis") * 9),
+    ):
+        Path(name).write_bytes(data)
+        done = run("from-trace", name, "--teacher=files:none")
+        assert (done.exit_code, f"{name} is not text: " in done.output) == (2, True), done.output
+    Path("docs").mkdir()
+    Path("docs/a.md").write_bytes(bytes(range(128, 256)))
+    assert "docs/a.md is not text: " in run("from-docs", "docs", "--teacher=files:none").output
+    assert not Path("none").exists()
+
+
+def test_a_device_that_never_ends_is_read_to_the_limit_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcripts, "MOST_BYTES", 1000)
+    done = run("from-trace", "/dev/zero", "--teacher=files:none")
+    assert (done.exit_code, "/dev/zero has more than 0 MiB" in done.output) == (2, True), done.output
+
+
 def test_a_deeply_nested_entry_ends_no_command() -> None:
     nested: Any = {"role": "user", "content": "deep"}
     for _ in range(200):

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_upskill.case_quality.result import CaseQuality
 from pytest_upskill.case_quality.subject import Subject
+from pytest_upskill.contracts import registry as contracts
 from pytest_upskill.execution.pipeline import JudgeOptions, Pipeline
 from pytest_upskill.execution.task import Task
 from pytest_upskill.records import Assertion, ItemKind, Question, Reply, VerdictKind
@@ -103,3 +104,26 @@ def test_a_case_that_fails_its_check_meanwhile_is_not_asked_and_stops_no_other(t
     outcome = made.run(later[0])
     assert outcome.verdict.kind is VerdictKind.INCONCLUSIVE
     assert outcome.verdict.reason and "not asked, because the case fails its self-check" in outcome.verdict.reason
+
+
+@pytest.mark.parametrize("name", ["of-a-plugin", "launcher"])
+def test_what_is_loaded_ahead_runs_nothing_of_a_plugins_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    touched = []
+
+    class Contract:
+        def __getattribute__(self, member: str) -> Any:
+            touched.append(member)
+            return super().__getattribute__(member)
+
+    known = contracts._registry._known
+    (task,) = tasks(tmp_path, "a")
+    assert task.case is not None
+    monkeypatch.setitem(known, name, Contract())  # type: ignore[arg-type]
+    run = Pipeline(lambda: None, Any, JudgeOptions(timeout=1.0), tmp_path)  # type: ignore[arg-type, return-value]
+    run.load([replace(task, case=replace(task.case, contract=name))])
+    assert touched in ([], ["__class__"])
+    monkeypatch.delitem(known, "launcher", raising=False)
+    run.load([task])
+    assert "launcher" in known

@@ -234,6 +234,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest
 
 def test_a_hub_that_does_not_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the attempts of huggingface_hub
     with pytest.raises(StudentError, match=r"the Hub has no usable kernel 'org/twice@v1': .*HF_ENDPOINT"):
         asked("org/twice@v1", tmp_path)
 

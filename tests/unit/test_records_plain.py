@@ -4,7 +4,9 @@ import json
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+import numpy as np
 import pytest
+import torch
 from pydantic import TypeAdapter
 
 from pytest_upskill.records import (
@@ -78,3 +80,23 @@ def test_mappings_of_any_kind_become_dicts_and_unknown_values_stay() -> None:
     assert to_plain(Holder(MappingProxyType({"a": (1, 2)}))) == {"values": {"a": [1, 2]}}
     unknown = object()
     assert to_plain(Holder(unknown)) == {"values": unknown}
+
+
+def test_numbers_of_libraries_become_pythons() -> None:
+    @dataclass(frozen=True)
+    class Holder:
+        values: object
+
+    given = {
+        np.int64(2): np.int64(3), "b": np.bool_(True), "f": np.float32(0.5), "d": np.float64(0.25), "s": np.str_("x"),
+        "a": np.array([[1, 2]], dtype=np.uint8), "t": torch.tensor(7), "u": (torch.tensor([1.5]), np.uint16(9)),
+    }  # fmt: skip
+    plain = to_plain(Holder(given))["values"]
+    assert plain == {
+        2: 3, "b": True, "f": 0.5, "d": 0.25, "s": "x", "a": [[1, 2]], "t": 7, "u": [[1.5], 9],
+    }  # fmt: skip
+    assert {type(one) for one in plain} == {int, str}
+    assert [type(plain[key]) for key in (2, "b", "f", "d", "s")] == [int, bool, float, float, str]
+    assert json.loads(json.dumps(plain))["2"] == 3
+    sizes = replace(COUNTEREXAMPLE, example=replace(COUNTEREXAMPLE.example, dims={"n": np.int64(3)}))  # type: ignore[dict-item]
+    assert type(to_plain(sizes)["example"]["dims"]["n"]) is int

@@ -242,12 +242,72 @@ def test_lines_of_an_answer_are_read_in_common_forms() -> None:
         "yes",
         "one: yes",
         "1: yesterday",
-        "1: yes/no - unclear",
-        "1: yes or no",
-        "1: True / False",
+        "1: !yes",
+        "1: ~~yes~~",
+        "1: ? yes",
+        "1: \u274c yes",
     ):
         with pytest.raises(Unreadable):
             read_answer(text, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1: yes/no - unclear",
+        "1: yes or no",
+        "1: True / False",
+        "1: yes? no",
+        "1: yes?",
+        "1: **Yes**? it may",
+        "1: yes - no",
+        "1: yes - no.",
+        "1: yes (no)",
+        "1: (no) yes",
+        "1: no yes",
+        "1: no -> yes",
+        "1: yes, but actually no",
+        "1: yes... wait, no: it names none",
+        "1: yes - not really",
+        "1: yes - this is not true",
+        "1: no - not false",
+        "1: yes - fails",
+        "1: yes, maybe",
+        "1: no - unsure",
+        "1: yes - it names the array\nCorrection: no",
+        "1: yes -- No it does not",
+        "1: yes - it does not",
+        "1: yes \u274c",
+        "1: no \u2705",
+        "1: 'yes' 'no'",
+        '1: yes - "no"',
+        "Statement 1: yes. Statement 1 is false.",
+        "1: yes - it names the array, no, it doesn\u2019t; false",
+    ],
+)
+def test_an_answer_that_contradicts_itself_is_not_read(text: str) -> None:
+    with pytest.raises(Unreadable, match="does not say clearly whether statement 1 is true"):
+        read_answer(text, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "true"),
+    [
+        ("1: yes - no file is missing", True),
+        ("1: yes - yes, it does, no doubt", True),
+        ("1: no - no, not at all", False),
+        ("1: no - not really", False),
+        ("1: no - no, it does not", False),
+        ("1: \u2705 yes - it does", True),
+        ("1: no - true division is missing", False),
+        ("1: yes - its answer is \"no\"; it says 'no' twice", True),
+        ("1: yes - it does not fail", True),
+        ("1: no - does it? It does not", False),
+        ("1: yes - it says so\n\nThat is all.", True),
+    ],
+)
+def test_a_reason_may_hold_the_words_of_a_verdict(text: str, true: bool) -> None:
+    assert [one for one, _ in read_answer(text, 1)] == [true]
 
 
 def test_the_example_on_the_page_is_valid() -> None:

@@ -70,7 +70,7 @@ def in_a_finalizer() -> Any:
 
 def test_an_interrupt_is_raised_once(machine: Machine) -> None:
     handlers = machine.handlers("running")
-    with pytest.raises(Interrupted, match="replies that are complete are kept"):
+    with pytest.raises(Interrupted, match="complete replies are kept"):
         arrive(handlers)
     assert machine.session.shouldstop
     arrive(handlers)  # a second signal for the same key press

@@ -53,7 +53,7 @@ def test_names_do_not_depend_on_the_place_in_the_file_and_differ() -> None:
         ('[{"query": "a", "query": "b", "should_trigger": true}]', 1, "has 'query' twice"),
         ('[{"query": 7, "should_trigger": true}]', 1, "'query' is a number"),
         ('[{"query": " ", "should_trigger": true}]', 1, "'query' is empty"),
-        ('[{"query": "\\ud800", "should_trigger": true}]', 1, "holds half of a letter"),
+        ('[{"query": "\\ud800", "should_trigger": true}]', 1, "half of a surrogate pair"),
         ('[{"query": "a", "should_trigger": "yes"}]', 1, "'should_trigger' of 'a' is a text; it must be true or false"),
         ('[{"query": "a", "should_trigger": 1}]', 1, "is a number; it must be true or false"),
         ('[{"query": "a", "should_trigger": true},\n\n {"query": "a ", "should_trigger": true}]', 3, "in line 1"),

@@ -13,7 +13,15 @@ import click
 from pytest_upskill.commands.generate.asking import Usd
 from pytest_upskill.commands.generate.progress import Progress
 from pytest_upskill.commands.generate.session import Session
-from pytest_upskill.commands.generate.student_runs import Answers, Subject, cost_in_words, running, subject_of
+from pytest_upskill.commands.generate.student_runs import (
+    JUDGE,
+    Answers,
+    Subject,
+    cost_in_words,
+    running,
+    subject_of,
+    with_judges,
+)
 from pytest_upskill.commands.history_options import terminal_style
 from pytest_upskill.errors import BudgetStopped, SkillError, StudentError, UsageError
 from pytest_upskill.generator.ablate import Ablation, Effect, Row, ablate, cost, what_can_be_decided
@@ -35,6 +43,7 @@ _COLORS = {Effect.CARRIES: "green", Effect.HARMS: "red", Effect.NONE: "dim", Eff
 )
 @click.argument("skill", metavar="SKILL", type=click.Path(path_type=Path))
 @click.option("--student", metavar="NAME", required=True, help="The student that answers the cases.")
+@JUDGE
 @click.option(
     "--trials", type=click.IntRange(1, 100), default=1, show_default=True, help="Answers to each case and version."
 )
@@ -49,6 +58,7 @@ def command(
     ctx: click.Context,
     skill: Path,
     student: str,
+    judge: str | None,
     trials: int,
     budget: float | None,
     max_tokens: int | None,
@@ -64,7 +74,7 @@ def command(
     the same.
     """
     progress = Progress()
-    subject = subject_of(skill, student, progress)
+    subject = with_judges(subject_of(skill, student, progress), judge, progress)
     if not (sections := sections_of(subject.text, subject.skill_path)):
         raise SkillError("the text has no section that could be left out: write some under '## ' headings", skill)
     progress.line(f"{subject.name}: about {tokens_of(subject.text)} tokens in {plural(len(sections), 'section')}")
@@ -75,7 +85,7 @@ def command(
     try:
         with running(subject, session, device, progress) as runner:
             most = cost(runner, subject.cases, subject.text, sections, trials)
-            plain["estimate"] = cost_in_words(subject.student.name, most)
+            plain["estimate"] = cost_in_words(subject.asked, most)
             progress.line(plain["estimate"])
             found, status = None, DONE
             if len(subject.cases) < pairs_needed(len(sections)):
@@ -109,7 +119,7 @@ def _confirm(most: Cost, yes: bool) -> None:
     if yes or not most.asked or most.usd == 0:
         return
     if not sys.stdin.isatty():
-        raise UsageError("the student has to be asked, which may cost something (see the estimate): add --yes")
+        raise UsageError("querying the student may cost money (see the estimate): add --yes")
     click.confirm("Ask the student?", abort=True, err=True)
 
 

@@ -122,7 +122,7 @@ def _accept(cases: Sequence[Case], yes: bool, show: bool) -> bool:
     if show:
         return True
     if strange and yes:
-        refused = "their code is not what it looks like; read it, and accept them without --yes"
+        refused = "this code looks different from what runs; read it, and accept these cases without --yes"
         raise UsageError(f"hidden or deceptive characters in {', '.join(strange)}: {refused}")
     if strange and not _is_terminal():
         refused = "such code is accepted by an answer at a terminal only, after reading it"

@@ -182,7 +182,7 @@ class Asking:
                 yield made
         except KeyboardInterrupt:
             interrupted = True
-            self.progress.line("interrupted; what is proven is kept, and the same command continues")
+            self.progress.line("interrupted; proven cases are kept, and the same command continues")
         finally:
             made.close()
             self.teacher.close()

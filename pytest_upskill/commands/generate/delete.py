@@ -74,8 +74,8 @@ def _git_problem(folder: Path) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except OSError:
-        return "git is not installed, so nothing could bring it back"
+        return "git is not installed, so it could not be restored"
     if done.returncode != 0:
-        return "it is in no git repository, so nothing could bring it back"
+        return "it is not in a git repository, so it could not be restored"
     changed = [line[3:] for line in done.stdout.splitlines()]
     return f"changes are not in git ({', '.join(changed[:3])}{', ...' if len(changed) > 3 else ''})" if changed else ""

@@ -14,6 +14,7 @@ from pytest_upskill.commands.generate.asking import Asking, AskOptions, asks_a_t
 from pytest_upskill.commands.generate.new import check_name, write
 from pytest_upskill.generator.questions import Order
 from pytest_upskill.importers.materials import in_parts
+from pytest_upskill.importers.transcripts import UNREAD
 from pytest_upskill.reporting.text_style import plural
 from pytest_upskill.skills.skill import tokens_of
 
@@ -21,7 +22,7 @@ PART_TOKENS = 100_000
 _OPTIONS = (
     click.option("--task", metavar="TASK", help="What the skill is for.  [default: what the material is about]"),
     click.option("--cases", type=click.IntRange(1, 200), default=10, show_default=True,
-                 help="The number of cases; half are held out."),
+                 help="The number of cases; half are held out to measure improvements."),
     click.option("--name", metavar="NAME", help="The name of the skill.  [default: the teacher's]"),
     click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=Path("skills"), show_default=True,
                  help="The folder in which the skill's folder is created."),
@@ -69,6 +70,8 @@ def write_from(command: str, text: str, what: str, task: str, wanted: Wanted, op
     tokens = tokens_of(text)
     whole = "in one piece" if len(parts) == 1 else f"in {plural(len(parts), 'part')}, each of which it takes notes on"
     asking.progress.line(f"{what}: about {tokens:,} tokens, which the teacher reads {whole}")
+    if lost := text.count(UNREAD):
+        asking.progress.line(f"{plural(lost, 'character')} could not be read as UTF-8; the teacher sees U+FFFD instead")
     order = Order(told, wanted.language, material=text if len(parts) == 1 else "", what=what)
     write(asking, order, wanted.cases, wanted.name or "", wanted.into, only_plan=wanted.only_plan,
           parts=parts if len(parts) > 1 else ())  # fmt: skip

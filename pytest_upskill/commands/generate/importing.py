@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,19 +116,19 @@ class Import:
         progress, foreign = Progress(), list(found)
         names = names_of([one.wanted for one in foreign])
         folder = folder.absolute()
-        with self._keeping(folder, progress) as keeping, progress:
+        with self._keeping(folder, names, progress) as keeping, progress:
             progress.expect(len(foreign))
             status = DONE
             try:
                 for one, name in zip(foreign, names, strict=True):
                     try:
-                        text = text_of(one, name)
+                        keeping.keep(one.label, name, text_of(one, name))
                     except NotImported as reason:
                         keeping.leave_out(one.label, str(reason))
-                        continue
-                    keeping.keep(one.label, name, text)
+                    except RecursionError:
+                        keeping.leave_out(one.label, "it is nested too deeply to be read: simplify it")
             except KeyboardInterrupt:
-                progress.line("interrupted; what was kept stays, and the same command continues")
+                progress.line("interrupted; imported cases are kept, and the same command continues")
                 status = INTERRUPTED
         if status == DONE and not keeping.result.count:
             status = NOTHING
@@ -136,10 +136,12 @@ class Import:
         raise click.exceptions.Exit(status)
 
     @contextmanager
-    def _keeping(self, folder: Path, progress: Progress) -> Iterator[Keeping]:
-        prover = None if self.options.no_prove else self._prover
-        replace = self.options.replace
-        with Keeping(folder, self.command, self.description, prover, progress.say, replace=replace) as keeping:
+    def _keeping(self, folder: Path, names: Sequence[str], progress: Progress) -> Iterator[Keeping]:
+        proves, replace = not self.options.no_prove, self.options.replace
+        with Keeping(
+            folder, self.command, self.description, self._prover, self._references, progress.say,
+            names=names, proves=proves, replace=replace,
+        ) as keeping:  # fmt: skip
             yield keeping
 
     def _prover(self, skill: str) -> Any:
@@ -147,6 +149,11 @@ class Import:
         from pytest_upskill.generator.proving import Prover
 
         return Prover(choose(self.options.device), skill)
+
+    def _references(self) -> Any:
+        from pytest_upskill.generator.proving import References
+
+        return References(confinement(self.options.device))
 
     def _show(self, kept: Kept, status: int) -> None:
         if self.options.as_json:

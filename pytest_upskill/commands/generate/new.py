@@ -33,7 +33,7 @@ _NOTES = 4000
     type=click.IntRange(1, 200),
     default=20,
     show_default=True,
-    help="The number of cases; half are held out.",
+    help="The number of cases; half are held out to measure improvements.",
 )
 @click.option("--name", metavar="NAME", help="The name of the skill.  [default: the teacher's]")
 @click.option(

@@ -96,8 +96,9 @@ def command(
 ) -> None:
     """Show how many cases and trials decide a lift, and what they can cost.
 
-    No student is queried. The table shows, for the cases of SKILL and for as many as are needed, the probability
-    (power) that the verdict on a lift of this size is 'better', and the maximum cost of the replies.
+    No student is queried. The table has rows for the number of cases in SKILL, and for the number that reaches
+    --power. Each row shows the probability (power) that a lift of --lift gets the verdict 'better', and the maximum
+    cost of the replies.
     """
     if baseline + lift > 1 + 1e-9:
         raise UsageError(f"--lift {lift:g} over --baseline {baseline:g} is a pass rate above 1; lower one of them")
@@ -138,7 +139,7 @@ def _check_budget(subjects: Sequence[Subject], each: Cost | None, budget: float 
     if budget is None:
         return
     if each is None:
-        raise UsageError("--budget says nothing without prices: name who is asked with --student")
+        raise UsageError("--budget needs prices: name the students with --student")
     if each.usd is None:
         unpriced = next(one.student.name for one in subjects if one.student.price is None)
         remedy = f"add 'price' to [tool.upskill.students.{unpriced}] in pyproject.toml, or leave --budget out"

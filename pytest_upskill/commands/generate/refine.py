@@ -19,11 +19,13 @@ from pytest_upskill.commands.generate.asking import AskOptions, asks_a_teacher
 from pytest_upskill.commands.generate.progress import Progress
 from pytest_upskill.commands.generate.session import Session
 from pytest_upskill.commands.generate.student_runs import (
+    JUDGE,
     Answers,
     Subject,
     cost_in_words,
     running,
     subject_of,
+    with_judges,
 )
 from pytest_upskill.configuration.values import names
 from pytest_upskill.documents.frontmatter import read_text
@@ -67,6 +69,7 @@ STATUSES = (
 @click.command("refine", epilog=STATUSES)
 @click.argument("skill", metavar="SKILL", type=click.Path(path_type=Path))
 @click.option("--student", metavar="NAME", required=True, help="The student whose failures are shown to the teacher.")
+@JUDGE
 @click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True, help="Maximum new versions.")
 @click.option("--target", metavar="TOKENS", type=click.IntRange(50), help="Maximum tokens of the skill's text.")
 @click.option(
@@ -75,7 +78,14 @@ STATUSES = (
 @click.option("--held-out", metavar="CASES", help="The held-out cases, separated by commas.  [default: as recorded]")
 @asks_a_teacher
 def command(
-    skill: Path, student: str, rounds: int, target: int | None, trials: int, held_out: str | None, options: AskOptions
+    skill: Path,
+    student: str,
+    judge: str | None,
+    rounds: int,
+    target: int | None,
+    trials: int,
+    held_out: str | None,
+    options: AskOptions,
 ) -> None:
     """Improve a skill from the counterexamples of a student.
 
@@ -84,7 +94,7 @@ def command(
     0.05, after Holm's correction for all rounds. Each round is a file in evals/history/.
     """
     progress = Progress()
-    subject = subject_of(skill, student, progress)
+    subject = with_judges(subject_of(skill, student, progress), judge, progress)
     record = read_provenance(subject.evals)
     training, exam = parts_of(subject.cases, names(held_out) if held_out else ())
     language = language_of(subject.text, record.language if record and record.cases else "")
@@ -150,7 +160,8 @@ class Refinement:
         return Session(self.subject.rootdir, self.options.limits)
 
     def _asked(self, chosen: StudentConfig | Path, runner: Runner, session: Session, cost: Cost) -> int:
-        subject, settings = self.subject, [self.subject.student, str(chosen), self.own, self._texts()]
+        subject = self.subject
+        settings = [subject.student, str(chosen), self.own, self._texts(), *subject.judges]
         teacher = session.open_teacher(chosen, subject.name, self.progress)
         place = place_of(subject.skill_path.parent, subject.rootdir)
         place += "" if self.called == "refine" else f"-{self.called}"
@@ -230,6 +241,7 @@ class Refinement:
             "command": self.called,
             "skill": str(self.subject.skill_path.parent),
             "student": self.subject.student.name,
+            "judges": [one.name for one in self.subject.judges],
             "teacher": self.options.teacher,
             "training": [case.name for case in self.training],
             "held_out": [case.name for case in self.held_out],
@@ -274,7 +286,7 @@ class Refinement:
         return runner.cost(every, [present], trials) + runner.cost(every, [longest], trials) * rounds
 
     def _tell_cost(self, chosen: StudentConfig | Path, student: Cost) -> None:
-        self._note("student_estimate", cost_in_words(self.subject.student.name, student))
+        self._note("student_estimate", cost_in_words(self.subject.asked, student))
         if isinstance(chosen, StudentConfig):
             cost = Cost()
             for number in range(1, self.own.rounds + 1):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import click
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import load_cases
@@ -15,7 +17,7 @@ from pytest_upskill.commands.generate.session import Session
 from pytest_upskill.configuration.rootdir import rootdir_of
 from pytest_upskill.configuration.settings import students_tables
 from pytest_upskill.documents.frontmatter import read_text
-from pytest_upskill.errors import NotACase, SkillError
+from pytest_upskill.errors import NotACase, SkillError, UsageError, shown_path
 from pytest_upskill.generator.experiment import Cost, Experiment
 from pytest_upskill.generator.open_student import open_student, student_config
 from pytest_upskill.records import Outcome, VerdictKind
@@ -26,12 +28,15 @@ from pytest_upskill.reporting.text_style import plural
 from pytest_upskill.skills.case_files import case_files
 from pytest_upskill.skills.noise import NO_NOISE, Noise
 from pytest_upskill.skills.skill import load_skill, skill_file
+from pytest_upskill.students import judges
 from pytest_upskill.students.base import StudentConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A skill to run a student on. ``rootdir`` is pytest's, whose ledger has the replies of pytest's runs."""
+    """A skill to run a student on. ``rootdir`` is pytest's, whose ledger has the replies of pytest's runs; ``judges``
+    judge rubrics.
+    """
 
     skill_path: Path
     text: str
@@ -39,6 +44,13 @@ class Subject:
     rootdir: Path
     tables: Mapping[str, Mapping[str, Any]]
     student: StudentConfig
+    judges: tuple[StudentConfig, ...] = ()
+
+    @property
+    def asked(self) -> str:
+        """Who is asked, in words."""
+        named = " or ".join(one.name for one in self.judges)
+        return f"{self.student.name}, judged by {named}" if named else self.student.name
 
     @property
     def name(self) -> str:
@@ -72,13 +84,41 @@ def subject_of(path: Path, student: str, progress: Progress) -> Subject:
     return Subject(skill_path, read_text(skill_path, SkillError), tuple(cases), rootdir, tables, config)
 
 
+JUDGE = click.option(
+    "--judge", metavar="NAME",
+    help="The model that judges rubrics; of several (a,b), the first one of another family than the student's.",
+)  # fmt: skip
+
+
+def with_judges(subject: Subject, judge: str | None, progress: Progress) -> Subject:
+    """The subject with the judges that the user names. Without any, cases with a rubric are left out, with a line.
+
+    Raises UsageError for a name that is no judge, and if no case is left.
+    """
+    found = judges.resolve([judge or ""], subject.tables, Path.cwd(), [subject.student], option="--judge")
+    if judge and not found:
+        raise UsageError(f"--judge: {judge!r} names no model; name one of the students, or leave the option out")
+    kept = [one for one in subject.cases if found or one.expect is None or not one.expect.rubric]
+    step = "name a model that judges it with --judge=NAME"
+    for case in subject.cases:
+        if case not in kept:
+            progress.line(f"left out: {case.name}: it has a rubric; {step}")
+    if not kept:
+        raise UsageError(f"every case of {shown_path(subject.skill_path)} has a rubric; {step}")
+    return replace(subject, cases=tuple(kept), judges=tuple(found.values()))
+
+
 @contextlib.contextmanager
 def running(
     subject: Subject, session: Session, device: str, progress: Progress, noise: Noise = NO_NOISE
 ) -> Iterator[Experiment]:
     """The experiment of a subject; afterwards student, servers and ledger are closed, at once after an error."""
-    student, servers = open_student(subject.student, subject.rootdir, session.limits, progress.line)
-    experiment = Experiment(subject.skill_path, student, session.ledger, subject.rootdir, device=device, noise=noise)
+    everyone = {one.name: one for one in (subject.student, *subject.judges)}
+    opened = {name: open_student(one, subject.rootdir, session.limits, progress.line) for name, one in everyone.items()}
+    experiment = Experiment(
+        subject.skill_path, opened[subject.student.name][0], session.ledger, subject.rootdir,
+        device=device, noise=noise, judges=[opened[one.name][0] for one in subject.judges],
+    )  # fmt: skip
     whole = False
     try:
         yield experiment
@@ -87,8 +127,9 @@ def running(
         experiment.close(at_once=not whole)
         for problem in experiment.problems():
             progress.line(problem)
-        if servers is not None:
-            servers.stop()
+        for _, servers in opened.values():
+            if servers is not None:
+                servers.stop()
 
 
 def cost_in_words(name: str, cost: Cost) -> str:

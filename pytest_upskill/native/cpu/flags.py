@@ -39,8 +39,6 @@ RUNTIME_UNITS = 3
 """Each compiles every third of the sources, in half of the time that one unit for each source takes: most of it is for
 the standard headers. Sources of one unit share a namespace, also the unnamed one."""
 
-RUNTIME_HEADERS = tuple(sorted([*(HERE / "src").glob("*.h"), *(path for path in INCLUDE.rglob("*") if path.is_file())]))
-"""All headers on which the runtime, the precompiled header and the student's library depend."""
 
 ASSEMBLE = HERE / "assemble.sh"
 """Separates ``__shared__`` variables, so that an overrun from one to the next is detected."""

@@ -1,10 +1,11 @@
-"""The judges of rubrics that a run names, and the choice among them: a model of another family than the student's."""
+"""The judges of rubrics that a user names, and the choice among them: a model of another family than the student's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from pytest_upskill.configuration.settings import Settings
 from pytest_upskill.errors import UsageError
 from pytest_upskill.students import families, registry
 from pytest_upskill.students.base import StudentConfig
@@ -13,20 +14,32 @@ _NO_JUDGES = ("golden", "demo")
 """Providers that answer only questions about cases."""
 
 
-def resolve(settings: Settings, students: Sequence[StudentConfig]) -> dict[str, StudentConfig]:
-    """The judges by name. Raises UsageError, also for one with the name of another model among the ``students``."""
+def resolve(
+    specs: Sequence[str],
+    tables: Mapping[str, Mapping[str, Any]],
+    invocation_dir: Path,
+    students: Sequence[StudentConfig],
+    *,
+    base_url: str | None = None,
+    option: str = "--upskill-judge",
+) -> dict[str, StudentConfig]:
+    """The judges that ``specs`` name, by name. Raises UsageError, also for one with the
+    name of another model among the ``students``; ``option`` is where the user names them.
+    """
     found: dict[str, StudentConfig] = {}
-    for spec in settings.judge or ():
+    for spec in (piece.strip() for names in specs for piece in names.split(",")):
+        if not spec:
+            continue
         try:
-            (config,) = registry.resolve([spec], settings.students_tables, settings.invocation_dir, settings.base_url)
+            (config,) = registry.resolve([spec], tables, invocation_dir, base_url)
         except UsageError as error:
-            raise UsageError(str(error).replace("--upskill-student", "--upskill-judge")) from None
+            raise UsageError(str(error).replace("--upskill-student", option)) from None
         if config.provider in _NO_JUDGES:
             rule = "name a student with a model, or files:DIR for answers of your own"
-            raise UsageError(f"--upskill-judge: '{spec}' answers cases only, and judges none; {rule}")
+            raise UsageError(f"{option}: '{spec}' answers cases only, and judges none; {rule}")
         if any(config.name == one.name and config != one for one in (*students, *found.values())):
             rule = "name the folder's label, as in files:LABEL=DIR"
-            raise UsageError(f"--upskill-judge: {spec!r} has the name of another model, '{config.name}'; {rule}")
+            raise UsageError(f"{option}: {spec!r} has the name of another model, '{config.name}'; {rule}")
         found[config.name] = config
     return found
 
