@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -129,13 +129,13 @@ class SelfCheck:
             quality = check(subject, recorder.run, executor.repeat, machine.largest, recorder.see, runners)
             if quality.problem is not None:
                 return quality
+            gradients = self._gradients(subject, executor) if subject.case.gradients else ()
             broken = [Assertion("contract", False, one) for one in (*build.violations, *executor.violations())]
-            failed = next((one for one in (*broken, *executor.assertions()) if not one.passed), None)
-            if failed is None and subject.case.gradients:
-                failed = self._failing_gradients(subject, executor)
+            checked = (*broken, *executor.assertions(), *gradients)
+            failed = next((one for one in checked if not one.passed), None)
             return unsolved(failed) if failed else quality
 
-    def _failing_gradients(self, subject: Subject, executor: Executor) -> Assertion | None:
+    def _gradients(self, subject: Subject, executor: Executor) -> Sequence[Assertion]:
         from pytest_upskill.case_quality.quality import case_seed
         from pytest_upskill.oracle.gradients import judged
 
@@ -143,8 +143,7 @@ class SelfCheck:
         contract = contracts.find(case.contract)
         assert contract is not None
         runners = self._runners(subject.language)
-        found = judged(case, subject.layout, contract.signature, executor, runners, case_seed(case))
-        return None if found.passed else found
+        return (judged(case, subject.layout, contract.signature, executor, runners, case_seed(case)),)
 
     def whole(self, subject: Subject) -> Checked:
         """The quality of a case, and the score of its solution's mutants. Raises as ``quality`` does."""

@@ -68,6 +68,14 @@ void upskill_limit_time(double seconds);
 // there; nullptr: on any.
 void upskill_expect_device(int device, int (*current)(void));
 
+// The cpu device only: kernels must not be launched on a default stream, because PyTorch's current stream is another.
+void upskill_refuse_default_streams(int yes);
+
+// The cpu device only: whether the allocation at an address holds values that kernels have written. cudaMemcpy passes
+// this on; who copies or fills in other ways says what is so then.
+int upskill_is_written(const void* address);
+void upskill_note_written(const void* address, int yes);
+
 // `order` of blocks, warps and lanes: 0 forward, 1 reverse, 2 random (from `seed`). `checks` is a bit mask.
 enum { UPSKILL_ORDER_FORWARD = 0, UPSKILL_ORDER_REVERSE = 1, UPSKILL_ORDER_RANDOM = 2 };
 // UPSKILL_CHECK_RACES also finds reads of uninitialised memory; it requires UPSKILL_CHECK_MEMORY.

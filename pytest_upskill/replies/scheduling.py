@@ -374,7 +374,7 @@ class Replies:
             self._ledger.fail(ask, message, getattr(end, "lasting", False))
 
     def _warm(self, name: str) -> None:
-        """Start up a student, which gives its number of slots, before its first question takes one."""
+        """Start a student before its first question takes a slot: only then is its number of slots known."""
         slots = None
         with contextlib.suppress(Exception):  # shown when a question is asked
             slots = self.student(name).slots()

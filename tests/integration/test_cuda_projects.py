@@ -18,6 +18,7 @@ PLACE = "scale_rows_cuda/scale_rows.cu"
 CALL = "out[i] = x[i] * weight[i / cols] * factor;"
 CHECK = '  TORCH_CHECK(x.is_cuda() && weight.is_cuda(), "x and weight must be on a GPU");\n'
 GUARD = "  const at::cuda::OptionalCUDAGuard guard(device_of(x));\n"
+STREAM = "  const cudaStream_t stream = at::cuda::getCurrentCUDAStream();\n"
 LAUNCHED = "    C10_CUDA_KERNEL_LAUNCH_CHECK();\n"
 CONTIGUOUS = '  TORCH_CHECK(x.is_contiguous() && weight.is_contiguous(), "x and weight must be contiguous");\n'
 
@@ -145,7 +146,7 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
     assert found.verdict.kind is VerdictKind.PASSED, found
     assert [one.name for one in found.verdict.assertions] == [
         "contract", "compiles", "abi", "loads", "runs", "correct[float32]", "correct[float64]", "memory", "deterministic",
-        "inputs", "package", "opcheck", "strides", "empty", "rejects", "guard",
+        "inputs", "package", "opcheck", "strides", "empty", "rejects", "guard", "stream",
     ]  # fmt: skip
 
 
@@ -153,6 +154,8 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
     ("files", "assertion", "says"),
     [
         (kernel((GUARD, "")), "guard", f"{PLACE}:26: launch of"),
+        (kernel((", 0, stream>>>", ">>>"), (STREAM, "")), "stream", "it is launched on the default stream, and PyTorch's current stream is another one; launch on PyTorch's stream"),
+        (kernel((STREAM, STREAM.replace("at::cuda::getCurrentCUDAStream()", "c10::cuda::getDefaultCUDAStream()"))), "stream", f"{PLACE}:27: launch of"),
         (kernel(("i < count)", "i <= count)")), "memory", f"{PLACE}:12: out-of-bounds"),
         (kernel((BLOCKS, RACE)), "deterministic", f"{PLACE}:13: race"),
         (kernel((CHECK, "")), "rejects", "on another device"),
@@ -167,10 +170,54 @@ def test_right_projects_pass(files: dict[str, str]) -> None:
     ],
 )  # fmt: skip
 def test_wrong_projects_fail_as_planned(files: dict[str, str], assertion: str, says: str) -> None:
-    found = result_of(files)
-    failed = {one.name: one.message for one in found.verdict.assertions if not one.passed}
-    assert assertion in failed, found.verdict
+    failed = failed_of(result_of(files))
+    assert assertion in failed
     assert says in failed[assertion], failed
+
+
+def failed_of(found: JudgeResult) -> dict[str, str]:
+    return {one.name: one.message for one in found.verdict.assertions if not one.passed}
+
+
+REFUSED = "cudaMemsetAsync(nullptr, 0, 4, stream)"
+
+
+@pytest.mark.parametrize(
+    ("files", "unchecked"),
+    [
+        (kernel(("x.const_data_ptr<scalar_t>(), weight", "static_cast<scalar_t*>(nullptr), weight")), False),
+        (kernel(("  return out;\n}", f"  (void){REFUSED};\n  return out;\n}}")), True),
+        (kernel(("  return out;\n}", f"  C10_CUDA_CHECK({REFUSED});\n  return out;\n}}")), False),
+    ],
+    ids=["fault", "unchecked call", "checked call"],
+)
+def test_only_a_call_that_was_not_checked_is_said_not_to_be(files: dict[str, str], unchecked: bool) -> None:
+    failed = failed_of(result_of(files))
+    assert ("which the binding did not check" in failed["runs"]) == unchecked, failed
+
+
+COPY = cases.text().replace("return x * weight[:, None] * factor", "return x.clone()")
+MADE = "  torch::Tensor out = torch::empty_like(x);\n"
+COPIED = (CALL, "out[i] = x[i];")
+FOR_SHOW = "  torch::Tensor shown = torch::empty_like(x);\n"
+ON_SHOW = ("out.mutable_data_ptr", "shown.mutable_data_ptr")
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (kernel(COPIED), ""),
+        (kernel(COPIED, ("  return out;\n}", "  return out.to(at::kDouble).to(out.scalar_type());\n}")), ""),
+        (kernel(COPIED, (MADE, MADE + FOR_SHOW), ON_SHOW, ("  return out;\n}", "  return out.copy_(shown.t().contiguous().t());\n}")), ""),
+        (kernel(COPIED, (MADE, MADE.replace("torch::empty_like(x)", "x.clone()") + FOR_SHOW), ON_SHOW), "none of them wrote to a result"),
+        (kernel(COPIED, ("  return out;\n}", "  return out.copy_(x.t().contiguous().t());\n}")), "none of them wrote to a result"),
+    ],
+    ids=["kernel", "converted", "copied", "cloned input", "overwritten"],
+)  # fmt: skip
+def test_results_are_written_by_kernels(files: dict[str, str], says: str) -> None:
+    found = result_of(files, COPY)
+    assert list(failed_of(found)) == (["contract"] if says else []), found
+    assert says in failed_of(found).get("contract", "")
 
 
 @pytest.mark.parametrize(

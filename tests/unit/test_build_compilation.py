@@ -40,6 +40,13 @@ def test_time_out_is_named_and_does_not_last(tmp_path: Path) -> None:
     assert compiled == Compiled(False, "the compiler did not finish within the limit of 0.2 s", lasting=False)
 
 
+def test_a_limit_of_processor_time_is_none_of_elapsed_time(tmp_path: Path) -> None:
+    assert compile_with("sleep 1.2", tmp_path, seconds=1.0, elapsed=60.0).ok
+    busy = compile_with("while :; do :; done", tmp_path, seconds=0.5, elapsed=60.0)
+    assert "or of processor time (0.5 s)" in busy.message
+    assert not busy.lasting
+
+
 def test_flood_is_named_and_does_not_last(tmp_path: Path) -> None:
     compiled = compile_with("yes", tmp_path, output_bytes=1000)
     assert compiled == Compiled(False, "the compiler printed more than the limit of 1000 bytes", lasting=False)

@@ -15,16 +15,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from pytest_upskill.build.cache import Cache
+from pytest_upskill.case_quality.self_check import SelfCheck
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import parse_case
 from pytest_upskill.contracts.kernel_builder.contract import KernelBuilderContract, derive
+from pytest_upskill.devices.choose import choose
 from pytest_upskill.errors import CaseError
+from pytest_upskill.execution.case_gate import subject_of
 from pytest_upskill.judging.judge import Prepared, _gradients
 from pytest_upskill.judging.signatures import contract_of
 from pytest_upskill.languages.torch_extension.executor import ExtensionExecutor
+from pytest_upskill.languages.torch_extension.language import TorchExtensionLanguage
 from pytest_upskill.oracle.gradients import gradient_case
 from pytest_upskill.oracle.reference import Reference
-from pytest_upskill.records import Assertion, ResultFacts
+from pytest_upskill.records import Assertion, Build, ResultFacts
 from pytest_upskill.sandbox.confinement import strongest
 from tests.unit import kernel_builder_cases as cases
 from tests.unit.test_torch_extension import LIMITS, MODULE, WorkerServer, plan, server
@@ -129,15 +134,21 @@ def scale_rows(x, weight, factor):
 RIGHT = "(out * x).sum(1) * ctx.factor"
 
 
+def differentiable(folder: Path, module: str) -> Path:
+    """The plan of a build whose gradients are asked for."""
+    path = plan(folder, module=module)
+    whole = json.loads(path.read_text())
+    whole["entry"]["gradients"] = ["weight", "x"]
+    path.write_text(json.dumps(whole))
+    return path
+
+
 @pytest.fixture
 def judged(server: WorkerServer, tmp_path: Path) -> Iterator[object]:
     case = case_of(cases.text(HEAD))
 
     def assertion(module: str) -> Assertion:
-        path = plan(tmp_path, module=module)
-        whole = json.loads(path.read_text())
-        whole["entry"]["gradients"] = ["weight", "x"]
-        path.write_text(json.dumps(whole))
+        path = differentiable(tmp_path, module)
         prepared = Prepared(case, None, derive(case, FACTS), None, None)  # type: ignore[arg-type]
         with ExtensionExecutor(path, server, LIMITS, filtered=strongest().filtered) as executor:
             return _gradients(prepared, executor, 1, wanted=True)
@@ -161,3 +172,40 @@ def test_the_gradients_of_an_operator_are_those_of_the_reference(
     found = next(judged)(module)  # type: ignore[operator]
     assert found.passed == (not says), found
     assert says in found.message
+
+
+WITHOUT_TORCH = BACKWARD.replace("import torch", "import ctypes\n\nimport torch").replace(
+    "    return out * weight[:, None] * ctx.factor, {weight}, None",
+    """\
+    made = torch.empty_like(x), torch.empty_like(weight)
+    ones = (x, weight, out.contiguous(), *made)
+    x, weight, out, grad_x, grad_weight = ((ctypes.c_float * one.numel()).from_address(one.data_ptr()) for one in ones)
+    cols = len(x) // len(weight)
+    for row in range(len(weight)):
+        places = range(row * cols, row * cols + cols)
+        grad_weight[row] = sum(out[place] * x[place] for place in places) * {factor}
+        for place in places:
+            grad_x[place] = out[place] * weight[row] * ctx.factor
+    return *made, None""",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "assertion", "says"),
+    [
+        (WITHOUT_TORCH.format(factor="ctx.factor"), "", ""),
+        (WITHOUT_TORCH.format(factor="2"), "gradients", "grad_weight"),
+        (BACKWARD.format(weight=RIGHT), "contract", "it calls the operator 'aten::mul' of torch, which computes"),
+    ],
+)
+def test_the_self_check_judges_the_gradients_of_a_solution(
+    server: WorkerServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, assertion: str, says: str
+) -> None:
+    path = differentiable(tmp_path, module)
+    monkeypatch.setattr(TorchExtensionLanguage, "build", lambda *ignored, **also: Build(path))
+    monkeypatch.setattr(TorchExtensionLanguage, "server", lambda *ignored: server)
+    case, machine = replace(case_of(cases.text(HEAD)), trusted=True), choose("cpu")
+    found = SelfCheck(lambda _: machine, 60.0, Cache(tmp_path / "cache")).quality(subject_of(case)).problem
+    assert (found is None) == (not assertion), found
+    assert found is None or (assertion in found and says in found)

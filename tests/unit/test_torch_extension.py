@@ -44,6 +44,14 @@ def test_each_source_is_compiled_once_with_the_options_of_its_table() -> None:
     ]
 
 
+def test_what_a_precompiled_header_fixes_is_left_out_of_the_options() -> None:
+    ignored = ["-O0", "-O3", "-Os", "-Og", "-Ofast", "-g", "-std=c++17", "-std=gnu++20"]
+    kept = ["-DX=1", "-ffast-math", "-funroll-loops", "-mavx2", "-Wall", "-fno-gnu-unique"]
+    text = FILES["build.toml"].replace("[torch]\n", f"[torch]\ncxx-flags = {json.dumps([*ignored, *kept])}\n")
+    assert build_toml.read({**FILES, "build.toml": text}).cxx_flags == (*ignored, *kept)
+    assert compiler.optional_flags([*ignored, *kept]) == kept
+
+
 def test_a_precompiled_header_replaces_only_what_a_source_includes() -> None:
     assert compiler.header_of("scale_rows_cpu/scale_rows.cpp", FILES) == "all"
     for include, name in (
@@ -235,6 +243,7 @@ def test_a_build_is_loaded_by_kernels_and_its_operator_is_called(server: WorkerS
     [
         ({"check": "assert x.is_contiguous()"}, "rejects", "'x' of dtype complex64 is accepted"),
         ({"check": CHECK.replace("x.is_contiguous() and ", "")}, "strides", "'out' has other values; read the strides"),
+        ({"check": CHECK.replace("x.is_contiguous()", "x.stride(1) == 1 and w.is_contiguous()")}, "strides", "with tensors whose rows lie apart, 'out' has other values"),
         ({"more": ""}, "opcheck", "has no implementation for tensors without data"),
         ({"more": FAKE.replace("empty_like(x)", "empty_like(x).t()")}, "opcheck", "gives shape torch.Size([3, 2])"),
         ({"body": f"{SCALE}\n    x.zero_()"}, "opcheck", "raised"),
@@ -270,18 +279,24 @@ library.impl("bump", bump, "CPU")
 """
 
 
+def in_place_plan(folder: Path, text: str, mark: str = "!") -> Path:
+    path = plan(folder)
+    whole = json.loads(path.read_text())
+    whole["entry"] |= {"name": "bump", "schema": "bump(Tensor! x, float by) -> ()", "results": []}
+    module = text.format(extension=EXTENSION, schema=f"bump(Tensor{mark} x, float by) -> ()")
+    whole["files"][f"{EXTENSION}.py"] = base64.b64encode(module.encode()).decode()
+    whole["files"]["__init__.py"] = base64.b64encode(b"from ._ops import ops\nbump = ops.bump\n").decode()
+    path.write_text(json.dumps(whole))
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("mark", "failed"), [("!", []), ("(a!)", []), ("", ["opcheck"])])
 def test_arguments_that_are_updated_in_place_are_marked(
     server: WorkerServer, tmp_path: Path, mark: str, failed: list[str]
 ) -> None:
-    schema, path = f"bump(Tensor{mark} x, float by) -> ()", plan(tmp_path)
+    path = in_place_plan(tmp_path, IN_PLACE, mark)
     whole = json.loads(path.read_text())
-    whole["entry"] |= {"name": "bump", "schema": "bump(Tensor! x, float by) -> ()", "results": []}
-    text = IN_PLACE.format(extension=EXTENSION, schema=schema)
-    whole["files"][f"{EXTENSION}.py"] = base64.b64encode(text.encode()).decode()
-    whole["files"]["__init__.py"] = base64.b64encode(b"from ._ops import ops\nbump = ops.bump\n").decode()
-    path.write_text(json.dumps(whole))
     loaded = load_facts(path, server, LIMITS, filtered=strongest().filtered)
     data = {"loaded": loaded, "violations": [], "abi": "", "notes": []}
     violations, _ = adapter._verdicts(data, whole["entry"], EXTENSION)
@@ -291,6 +306,23 @@ def test_arguments_that_are_updated_in_place_are_marked(
         answer = executor.call(Call(0, (x, ScalarArgument("by", "float", 1.0))))
         assert bytes(answer.outputs["x"]) == floats(2, 3, 4)
         assert [one.name for one in executor.assertions() if not one.passed] == failed
+
+
+@pytest.mark.slow
+def test_strides_are_tried_with_a_call_in_which_they_matter(server: WorkerServer, tmp_path: Path) -> None:
+    path = in_place_plan(tmp_path, IN_PLACE.replace("x.is_contiguous() and ", ""))
+    with ExtensionExecutor(path, server, LIMITS, filtered=strongest().filtered) as executor:
+        for values, by, fails in (
+            ((1, 2, 3), 0.0, False),
+            ((1,), 1.0, False),
+            ((1, 2, 3), 1.0, True),
+            ((4,), 1.0, True),
+        ):
+            x = TensorArgument("x", "inplace", "float32", (len(values),), floats(*values))
+            assert executor.call(Call(0, (x, ScalarArgument("by", "float", by)))).ran
+            failed = {one.name: one.message for one in executor.assertions() if not one.passed}
+            assert list(failed) == (["strides"] if fails else [])
+            assert not fails or "'x' has other values" in failed["strides"]
 
 
 @pytest.mark.slow

@@ -20,8 +20,8 @@ def command(path: Path, wanted: Wanted, options: AskOptions) -> None:
     """Write a skill with proven cases from documents.
 
     PATH is a document or a folder of documents: Markdown, reStructuredText, AsciiDoc, HTML or plain text. The teacher
-    gets the whole text as a quotation, so nothing in it counts as an instruction. A longer text is split into parts;
-    the teacher takes notes on each and writes the skill from the notes.
+    gets the whole text as a quotation, so nothing in it counts as an instruction. A text longer than
+    --part-tokens is split into parts; the teacher takes notes on each part, and writes the skill from the notes.
     """
     check_exists(path)
     text, files = documents(path)

@@ -29,7 +29,7 @@ LIBRARY = "library.so"
 ALL = NATIVE / "torch" / "all"
 """The folder of a ``torch/all.h`` that leaves out what no operator needs."""
 LIMITED_API = "3.9"
-LIMITS = CompileLimits(seconds=240.0)
+LIMITS = CompileLimits(seconds=240.0, elapsed=1200.0)
 PRECOMPILE_SECONDS = 1800.0
 """PyTorch's headers take half a minute of a processor."""
 _PRECOMPILED = {
@@ -38,7 +38,7 @@ _PRECOMPILED = {
 }
 """The precompiled headers: the first of the headers that a source must include is what is precompiled."""
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"\n]+)[>\"]", re.MULTILINE)
-_LEVEL = re.compile(r"-(?:O[0-3s]|g)\Z")
+_IGNORED = re.compile(r"-(?:O|g\Z|std=)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +248,8 @@ def contents(*places: Path) -> Iterator[bytes]:
 
 
 def optional_flags(flags: Sequence[str]) -> list[str]:
-    """The flags of a project, but for levels of optimisation, which a precompiled header fixes."""
-    return [flag for flag in flags if not _LEVEL.match(flag)]
+    """The flags of a project, but for levels of optimisation and the standard, which a precompiled header fixes."""
+    return [flag for flag in flags if not _IGNORED.match(flag)]
 
 
 def _including(compiler: toolchain.Compiler, name: str, precompiled: Mapping[str, Path]) -> Sequence[str]:

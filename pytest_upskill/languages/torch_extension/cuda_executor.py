@@ -23,6 +23,8 @@ from pytest_upskill.sandbox.shared_memory import FRESH_EVERY, POISON_OF_REPEATS
 _FORWARD, _REVERSE, _RANDOM = 0, 1, 2
 _LIMIT = 0.8
 """The share of a call's limit after which the device stops a kernel, so that its line is known."""
+_GUARD = "guard it: const at::cuda::OptionalCUDAGuard guard(device_of(x))"
+_STREAM = "launch on PyTorch's stream: <<<blocks, threads, 0, at::cuda::getCurrentCUDAStream()>>>"
 _NUMBERS = re.compile(r"(\d{1,16}) (\d{1,16})\Z")
 _SYMBOLS = Resources(cpu_seconds=30, memory=4 << 30, file_size=1 << 20)
 
@@ -37,8 +39,9 @@ class CudaExtensionExecutor(ExtensionExecutor):
         super().__init__(kernel, server, limits, filtered=confinement.filtered)
         self._places = _Places(kernel.with_name(LIBRARY), confinement, paths)
         self._statistics = LaunchStatistics()
+        self._launched = self._unwritten = 0
         self._order = [_FORWARD, 1]
-        self._text = ""
+        self._text, self._written = "", True
 
     @property
     def launch_statistics(self) -> LaunchStatistics:
@@ -57,6 +60,9 @@ class CudaExtensionExecutor(ExtensionExecutor):
     def call(self, call: Call) -> Answer:
         answer = super().call(call)
         self._statistics = self._statistics.with_call(call, answer)
+        if answer.ran and answer.launches:
+            self._launched += 1
+            self._unwritten += not self._written
         return answer
 
     def gradient(self, call: Call) -> Answer:
@@ -65,21 +71,33 @@ class CudaExtensionExecutor(ExtensionExecutor):
         return answer
 
     def violations(self) -> Sequence[str]:
-        return [*super().violations(), *without_launches(self._statistics)]
+        found = [*super().violations(), *without_launches(self._statistics)]
+        if self._launched and self._unwritten == self._launched:
+            calls = f"in {self._launched} calls kernels were launched, and none of them wrote to a result"
+            found.append(f"{calls}: what an operator returns must be written by kernels, not copied or filled by torch")
+        return found
 
     def assertions(self) -> Sequence[Assertion]:
-        """The assertions of a project for the cpu, and ``guard``."""
+        """The assertions of a project for the cpu, ``guard`` and ``stream``."""
         found = super().assertions()
         if not found or (call := self._sample) is None:
             return found
-        _, problem = self._other(call, "guard")
-        what = f"with tensors on a device that is not the current one: {problem.message}" if problem else ""
-        if problem and "is launched on device" in problem.message:
-            what += "; guard it: const at::cuda::OptionalCUDAGuard guard(device_of(x))"
-        return [*found, Assertion("guard", not what, what)]
+        return [
+            *found,
+            self._launches_in_order(call, "guard", "with tensors on a device that is not the current one", _GUARD),
+            self._launches_in_order(call, "stream", "with a current stream that is not the default one", _STREAM),
+        ]
+
+    def _launches_in_order(self, call: Call, mode: str, when: str, advice: str) -> Assertion:
+        """A call that fails if a kernel is launched on the current device, or on a default stream, by mistake."""
+        _, problem = self._other(call, mode)
+        what = f"{when}: {problem.message}" if problem else ""
+        if problem and "it is launched on" in problem.message:
+            what += f"; {advice}"
+        return Assertion(mode, not what, what)
 
     def _call(self, call: Call, poison: int, **options: object) -> tuple[Answer, Any]:
-        self._text = ""
+        self._text, self._written = "", True
         seconds = _LIMIT * self._limits.seconds
         answer, counts = super()._call(call, poison, order=self._order, seconds=seconds, **options)
         return self._with_reports(answer), counts
@@ -87,6 +105,7 @@ class CudaExtensionExecutor(ExtensionExecutor):
     def _note(self, plain: Mapping[str, Any]) -> None:
         super()._note(plain)
         self._text = str(plain.get("reports", ""))[: 1 << 16]
+        self._written = bool(plain.get("written", True))
 
     def _with_reports(self, answer: Answer) -> Answer:
         """The answer with what the device reported; a process in which a launch has failed is ended."""

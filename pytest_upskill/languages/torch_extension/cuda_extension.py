@@ -38,7 +38,8 @@ class CudaExtension(extension_kernel.Extension):  # type: ignore[misc]
         """One call. Raises what the operator raises, but not before the reports are kept."""
         self.order: list[int] = request.get("order") or [0, 1]  # type: ignore[assignment]
         self.seconds = float(request.get("seconds") or 0.0)  # type: ignore[arg-type]
-        self.reports = ""
+        self.other_stream = request.get("mode") == "stream"
+        self.reports, self.written = "", True
         try:
             answer = super().call(request, memory)
         except BaseException as error:
@@ -46,20 +47,24 @@ class CudaExtension(extension_kernel.Extension):  # type: ignore[misc]
             raise
         finally:
             torch.ops.upskill_cuda.forget()
-        return {**answer, "reports": self.reports}
+        return {**answer, "reports": self.reports, "written": self.written}
 
     def placed(self, given: "list[Any]", roles: "list[tuple[str, bool]]", mode: str) -> "list[Any]":
         """The arguments on a device; in the mode ``guard`` on the second device, which is not the current one."""
         place, device = torch.ops.upskill_cuda.place, 1 if mode == "guard" else 0
-        return [
+        placed = [
             place(one, name, device, writable) if isinstance(one, torch.Tensor) else one
             for one, (name, writable) in zip(given, roles, strict=True)
         ]
+        self.targets = [one for one, (_, writable) in zip(placed, roles, strict=True) if writable]
+        return placed
 
     def entered(self, operator: Any, given: "list[Any]") -> Any:
         """A call of the operator, which is watched by the device."""
         devices = [one.device.index for one in given if isinstance(one, torch.Tensor) and one.is_cuda]
-        torch.ops.upskill_cuda.begin(self.code, devices[0] if devices else 0, *self.order, self.seconds)
+        torch.ops.upskill_cuda.begin(
+            self.code, devices[0] if devices else 0, *self.order, self.seconds, self.other_stream
+        )
         try:
             return super().entered(operator, given)
         finally:
@@ -76,6 +81,9 @@ class CudaExtension(extension_kernel.Extension):  # type: ignore[misc]
         for one in found if outputs else ():
             if type(one) is torch.Tensor and one.device != device:
                 return f"returned a tensor on device '{one.device}', where one on '{device}' was asked for"
+        dense = [one for one in (*found, *self.targets) if type(one) is torch.Tensor and one.layout is torch.strided]
+        filled = [one for one in dense if one.is_cuda and one.numel() > 0]
+        self.written = not filled or any(map(torch.ops.upskill_cuda.written, filled))
         if outputs:
             found = [one.cpu() if type(one) is torch.Tensor and one.layout is torch.strided else one for one in found]
             result = found if isinstance(result, tuple | list) else found[0]

@@ -17,11 +17,11 @@ from pytest_upskill.languages.torch_extension.schema import parse_schema
 from pytest_upskill.records import Answer, Assertion, Call, Finding, TensorArgument
 from pytest_upskill.sandbox import findings
 from pytest_upskill.sandbox.message_process import Limits
-from pytest_upskill.sandbox.shared_memory import POISON_OF_REPEATS
+from pytest_upskill.sandbox.shared_memory import POISON_OF_REPEATS, bytes_of
 
 _FOLDER = re.compile(r"[0-9a-f]{32}\Z")
 _ENOUGH = 1 << 14
-"""The first call with fewer elements is repeated with other arguments, else the smallest."""
+"""Calls with fewer elements are small."""
 _WITH_ERRORS = ("exception", "result")
 """Kinds of findings after which the process goes on."""
 
@@ -39,7 +39,7 @@ class ExtensionExecutor(PythonExecutor):
         super().__init__(kernel, server, limits, filtered=filtered)
         self._folder = ""
         self._sample: Call | None = None
-        self._elements: float = math.inf
+        self._rank: tuple[float, float] = (math.inf, 0)
         self._result: Mapping[str, bytes] = {}
 
     def load(self) -> dict[str, Any]:
@@ -74,11 +74,8 @@ class ExtensionExecutor(PythonExecutor):
 
     def call(self, call: Call) -> Answer:
         answer = super().call(call)
-        tensors = [one for one in call.arguments if isinstance(one, TensorArgument)]
-        elements = sum(one.elements for one in tensors)
-        usable = answer.ran and min((one.elements for one in tensors), default=0) > 0
-        if usable and self._elements >= _ENOUGH and elements < self._elements:
-            self._sample, self._elements = call, elements
+        if answer.ran and (rank := _rank(call, answer)) < self._rank:
+            self._sample, self._rank = call, rank
             self._result = {name: bytes(data) for name, data in answer.outputs.items()}
         return answer
 
@@ -128,12 +125,13 @@ class ExtensionExecutor(PythonExecutor):
         return ""
 
     def _strided(self, call: Call) -> str:
-        answer, found = self._other(call, "strided")
-        if found is not None:
-            return "" if found.kind == "exception" else f"with tensors that are not contiguous: {found.message}"
-        if wrong := self._differing(answer):
-            advice = "read the strides, call contiguous(), or refuse it with TORCH_CHECK"
-            return f"with tensors that are not contiguous, '{wrong}' has other values; {advice}"
+        for mode, what in (("apart", "that are not contiguous"), ("padded", "whose rows lie apart")):
+            answer, found = self._other(call, mode)
+            if found is not None and found.kind != "exception":
+                return f"with tensors {what}: {found.message}"
+            if found is None and (wrong := self._differing(answer)):
+                advice = "read the strides, call contiguous(), or refuse it with TORCH_CHECK"
+                return f"with tensors {what}, '{wrong}' has other values; {advice}"
         return ""
 
     def _differing(self, answer: Answer) -> str:
@@ -179,3 +177,18 @@ class ExtensionExecutor(PythonExecutor):
         if self._folder:
             self._server.clear(self._folder)
             self._folder = ""
+
+
+def _rank(call: Call, answer: Answer) -> tuple[float, float]:
+    """How little a call shows when it is repeated with other arguments; the lowest one is repeated.
+
+    An argument that is updated in place shows nothing if the call leaves its values as they are, and neither do the
+    strides of dims of one element. Then a small call is better than a large one.
+    """
+    tensors = [one for one in call.arguments if isinstance(one, TensorArgument)]
+    elements = sum(one.elements for one in tensors)
+    if min((one.elements for one in tensors), default=0) == 0:
+        return math.inf, 0
+    kept = [one for one in tensors if one.role == "inplace" and bytes(answer.outputs[one.name]) == bytes(bytes_of(one))]
+    single = [one for one in tensors if 1 in one.shape]
+    return len(kept) + len(single), elements if elements >= _ENOUGH else 0

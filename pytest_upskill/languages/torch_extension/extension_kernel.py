@@ -253,8 +253,8 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
         """A call with other arguments than those of the example; returns what is wrong with its result. Raises what
         the operator raises.
         """
-        if mode == "strided":
-            other = [apart(one) if isinstance(one, torch.Tensor) else one for one in given]
+        if mode in LAYOUTS:
+            other = [LAYOUTS[mode](one) if isinstance(one, torch.Tensor) else one for one in given]
             problem: str = self.store(self.entered(operator, other), outputs, other)
             for own, one in zip(given, other, strict=True):
                 if isinstance(own, torch.Tensor):
@@ -263,7 +263,7 @@ class Extension(worker_kernel.Kernel):  # type: ignore[misc]
         if mode == "empty":
             other = [one.new_empty([0] * one.dim()) if isinstance(one, torch.Tensor) else one for one in given]
             self.entered(operator, other)
-        elif mode == "guard":
+        elif mode in ("guard", "stream"):
             return str(self.store(self.entered(operator, given), outputs, given))
         elif mode == "package":
             result = self.watched(self.package_call(), given)
@@ -331,8 +331,23 @@ def apart(tensor: "torch.Tensor") -> "torch.Tensor":
     if tensor.dim() == 0 or tensor.numel() == 0:
         return tensor.clone()
     wide = torch.ones((*tensor.shape, 2), dtype=tensor.dtype, device=tensor.device)
+    if tensor.dtype is torch.bool:
+        wide[..., 1] = ~tensor
     wide[..., 0] = tensor
     return wide[..., 0]
+
+
+def padded(tensor: "torch.Tensor") -> "torch.Tensor":
+    """The same values, with one more column that is no part of the tensor."""
+    if tensor.dim() < 2 or tensor.numel() == 0:
+        return tensor.clone()
+    wide = torch.ones((*tensor.shape[:-1], tensor.shape[-1] + 1), dtype=tensor.dtype, device=tensor.device)
+    wide[..., :-1] = tensor
+    return wide[..., :-1]
+
+
+LAYOUTS = {"apart": apart, "padded": padded}
+"""How tensors are made that are not contiguous, by the mode of a call."""
 
 
 def changed(tensor: object) -> "torch.Tensor":

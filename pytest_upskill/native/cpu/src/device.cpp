@@ -63,6 +63,11 @@ void upskill_configure(int order, uint64_t seed, int checks) {
 
 void upskill_kept_on_device(KeptOnDevice* kept) { *kept = kept_allocations(); }
 
+int upskill_is_written(const void* address) { return is_written(reinterpret_cast<uintptr_t>(address)); }
+void upskill_note_written(const void* address, int yes) {
+  note_written(reinterpret_cast<uintptr_t>(address), yes != 0);
+}
+
 int upskill_host_threads() {
   DIR* tasks = opendir("/proc/self/task");
   if (tasks == nullptr) return 0;

@@ -32,6 +32,7 @@ struct Shape {
 
 int expected_device = 0;
 int (*current_device)() = nullptr;
+bool default_streams_refused = false;
 
 // The rule that a configuration breaks, or nullptr.
 const char* broken_rule(const dim3& grid, const dim3& block) {
@@ -61,13 +62,20 @@ cudaError_t refuse_shared(const char* kernel, const Shape& shape, size_t allowed
                        shape.shared, allowed, max_dynamic_shared));
 }
 
-cudaError_t check(const char* kernel, const Shape& shape) {
+bool is_default(cudaStream_t stream) {
+  return stream == nullptr || stream == cudaStreamLegacy || stream == cudaStreamPerThread;
+}
+
+cudaError_t check(const char* kernel, const Shape& shape, cudaStream_t stream) {
   if (const char* rule = broken_rule(shape.grid, shape.block))
     return refuse(cudaErrorInvalidConfiguration, kernel, shape, std::string("invalid configuration argument: ") + rule);
   if (shape.shared > max_dynamic_shared) return refuse_shared(kernel, shape, default_dynamic_shared);
   if (const int device = current_device != nullptr ? current_device() : expected_device; device != expected_device)
     return refuse(cudaErrorInvalidResourceHandle, kernel, shape,
                   format("it is launched on device %d, and the tensors are on device %d", device, expected_device));
+  if (default_streams_refused && is_default(stream))
+    return refuse(cudaErrorInvalidResourceHandle, kernel, shape,
+                  "it is launched on the default stream, and PyTorch's current stream is another one");
   return cudaSuccess;
 }
 
@@ -132,8 +140,8 @@ cudaError_t check_size(const dim3& grid, const dim3& shape, const char* kernel, 
   return cudaErrorCooperativeLaunchTooLarge;
 }
 
-cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_t shared, void (*thread)(void*),
-                  void* arguments, bool cooperative, uintptr_t pc) {
+cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_t shared, cudaStream_t stream,
+                  void (*thread)(void*), void* arguments, bool cooperative, uintptr_t pc) {
   if (in_kernel)
     abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu", pc,
                  format("dynamic parallelism (%s launches %s)", launch.kernel, kernel));
@@ -143,7 +151,7 @@ cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_
   const Module& module = module_of(reinterpret_cast<const void*>(thread));
   if (cooperative)
     if (const cudaError_t error = check_size(grid, shape, kernel, shared, pc); error != cudaSuccess) return error;
-  if (const cudaError_t error = check(kernel, {grid, shape, shared, pc}); error != cudaSuccess) return error;
+  if (const cudaError_t error = check(kernel, {grid, shape, shared, pc}, stream); error != cudaSuccess) return error;
   const Reach reach;
   ++launch_statistics.launches;
   gridDim = grid;
@@ -175,6 +183,8 @@ extern "C" void upskill_expect_device(int device, int (*current)()) {
   expected_device = device;
   current_device = current;
 }
+
+extern "C" void upskill_refuse_default_streams(int yes) { default_streams_refused = yes != 0; }
 
 extern "C" const char* upskill_cpu_kernel_name(const void* kernel) {
   const DeviceLock lock;
@@ -213,12 +223,12 @@ extern "C" void upskill_cpu_host_function(const char* name) {
 }
 
 extern "C" cudaError_t upskill_cpu_launch(const char* kernel, const dim3* grid, const dim3* block, size_t shared,
-                                          cudaStream_t, void (*thread)(void*), void* arguments) {
-  return start(kernel, *grid, *block, shared, thread, arguments, false, PC);
+                                          cudaStream_t stream, void (*thread)(void*), void* arguments) {
+  return start(kernel, *grid, *block, shared, stream, thread, arguments, false, PC);
 }
 
 extern "C" cudaError_t upskill_cpu_launch_cooperative(const char* kernel, const dim3* grid, const dim3* block,
-                                                      size_t shared, cudaStream_t, void (*thread)(void*),
+                                                      size_t shared, cudaStream_t stream, void (*thread)(void*),
                                                       void* arguments) {
-  return start(kernel, *grid, *block, shared, thread, arguments, true, PC);
+  return start(kernel, *grid, *block, shared, stream, thread, arguments, true, PC);
 }

@@ -153,7 +153,7 @@ void* allocate(size_t bytes, AllocationKind kind, uintptr_t pc) {
   if (kind == AllocationKind::managed) std::memset(raw + guard_bytes, 0, bytes);
   const auto begin = reinterpret_cast<uintptr_t>(raw + guard_bytes);
   const uint32_t born = kind == AllocationKind::device ? advance_clock() : 0;
-  allocations[begin] = {begin, bytes, kind, born, pc, current_call};
+  allocations[begin] = {begin, bytes, kind, born, pc, current_call, false};
   forget_host_writes(begin, begin + bytes);
   bytes_in_use += bytes;
   changed = true;
@@ -211,7 +211,7 @@ void release_all() {
 bool register_host(void* pointer, size_t bytes) {
   const auto begin = reinterpret_cast<uintptr_t>(pointer);
   if (allocation_at(begin) != nullptr) return false;
-  allocations[begin] = {begin, bytes, AllocationKind::registered, 0, 0, current_call};
+  allocations[begin] = {begin, bytes, AllocationKind::registered, 0, 0, current_call, false};
   changed = true;
   forget_last_spans();
   return true;
@@ -294,6 +294,25 @@ std::string describe_freed(uintptr_t address) {
 }
 
 void begin_call() { ++current_call; }
+
+void note_written(uintptr_t address, bool yes) {
+  if (const Allocation* found = allocation_at(address)) allocations[found->begin].written = yes;
+  if (!yes) changed = true;  // spans remember it
+}
+
+bool is_written(uintptr_t address) {
+  const Allocation* found = allocation_at(address);
+  return found != nullptr && found->written;
+}
+
+void note_filled(uintptr_t target, size_t bytes, uintptr_t source) {
+  mark_initialised(target, bytes);
+  const Allocation* found = allocation_at(target);
+  if (is_written(source))
+    note_written(target, true);
+  else if (found != nullptr && found->written && bytes >= found->bytes)
+    note_written(target, false);
+}
 
 // Detects leaks across calls. Scratch kept for later calls is allocated once; an allocation of the same size at the
 // same line that repeats while that of an earlier call is still alive is leaked.

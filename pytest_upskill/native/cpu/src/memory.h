@@ -19,9 +19,10 @@ struct Allocation {
   uintptr_t begin = 0;
   size_t bytes = 0;
   AllocationKind kind = AllocationKind::device;
-  uint32_t born = 0;  // 0: the contents may be read before a write
-  uintptr_t pc = 0;   // where it was allocated
-  int call = 0;       // in which call of the driver
+  uint32_t born = 0;     // 0: the contents may be read before a write
+  uintptr_t pc = 0;      // where it was allocated
+  int call = 0;          // in which call of the driver
+  bool written = false;  // holds values that kernels have written
 };
 
 // Allocations, for the runtime API. allocate returns nullptr when out of memory; deallocate returns whether the pointer
@@ -63,6 +64,13 @@ const Span* watched_at(uintptr_t address);
 
 // Host code has written this part of device memory.
 void mark_initialised(uintptr_t address, size_t bytes);
+
+// Whether the allocation that holds the address has values that kernels have written.
+void note_written(uintptr_t address, bool yes);
+bool is_written(uintptr_t address);
+
+// Host code has filled this part of device memory: with values from `source`, unless it is 0.
+void note_filled(uintptr_t target, size_t bytes, uintptr_t source);
 
 // Describes the freed memory that holds the address, or returns an empty text; freed bytes stay unused for a while.
 std::string describe_freed(uintptr_t address);

@@ -124,6 +124,10 @@ ALWAYS_INLINE Span* check(uintptr_t address, size_t size, Access access, uintptr
     span = look_up(address, size, access, pc);
     if (span == nullptr) return nullptr;
   }
+  if (is_write(access) && !span->written) {
+    span->written = true;
+    note_written(address, true);
+  }
   if (span->cells != nullptr) mark(*span, address, size, access, pc);
   return span;
 }

@@ -129,7 +129,7 @@ cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind 
   if (is_device(source) && is_host(target)) launch_statistics.copied_back += bytes;
   if (is_host(source) && reaches_device(target)) check_words(source, bytes, pc);
   std::memmove(target, source, bytes);
-  if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
+  if (is_device(target)) note_filled(reinterpret_cast<uintptr_t>(target), bytes, reinterpret_cast<uintptr_t>(source));
   return cudaSuccess;
 }
 
@@ -157,7 +157,7 @@ cudaError_t set(void* target, int value, size_t bytes, uintptr_t pc) {
   check_extent(target, bytes, "cudaMemset", pc);
   const Reach reach;
   std::memset(target, value, bytes);
-  if (is_device(target)) mark_initialised(reinterpret_cast<uintptr_t>(target), bytes);
+  if (is_device(target)) note_filled(reinterpret_cast<uintptr_t>(target), bytes, 0);
   return cudaSuccess;
 }
 

@@ -20,6 +20,7 @@ struct Span {
   bool touched = false;     // shared memory: by this launch, so that it must be poisoned for each block
   bool remembered = false;  // gets cells at its first access
   bool host_too = false;    // host code accesses it too, at any time
+  bool written = false;     // by a kernel, which has been noted
   uint8_t cell_shift = 0, cell_mask = 0;
   uint32_t born = 0;  // writes before this clock value do not count
   Cell* cells = nullptr;

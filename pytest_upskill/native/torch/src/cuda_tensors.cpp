@@ -57,6 +57,14 @@ void to_device(const Tensor& tensor, const Tensor& host) {
     C10_CUDA_CHECK(cudaMemcpy(tensor.storage().mutable_data(), host.storage().data(), bytes, cudaMemcpyHostToDevice));
 }
 
+bool is_written(const Tensor& tensor) { return tensor.is_cuda() && upskill_is_written(tensor.storage().data()) != 0; }
+
+// Whether values that kernels have written are left in a tensor once all its elements are overwritten with other ones.
+bool keeps_some(const Tensor& tensor) {
+  const bool whole = tensor.is_non_overlapping_and_dense() && tensor.nbytes() == tensor.storage().nbytes();
+  return !whole && is_written(tensor);
+}
+
 Tensor& copy(Tensor& self, const Tensor& source, bool) {
   if (self.numel() == 0) return self;
   // Contiguous memory of the device keeps what is known of its bytes that were never written.
@@ -71,9 +79,11 @@ Tensor& copy(Tensor& self, const Tensor& source, bool) {
     return self;
   }
   const Tensor to = on_host(self);
+  const bool written = is_written(source) || keeps_some(self);
   own_copies += self.storage().nbytes() + (source.is_cuda() ? source.storage().nbytes() : 0);
   to.copy_(from);
   to_device(self, to);
+  upskill_note_written(self.storage().data(), written);
   return self;
 }
 
@@ -85,9 +95,11 @@ Tensor copy_from(const Tensor& self, const Tensor& target, bool non_blocking) {
 Tensor& fill(Tensor& self, const at::Scalar& value) {
   if (self.numel() == 0) return self;
   const Tensor host = on_host(self);
+  const bool written = keeps_some(self);
   own_copies += self.storage().nbytes();
   host.fill_(value);
   to_device(self, host);
+  upskill_note_written(self.storage().data(), written);
   return self;
 }
 
@@ -185,14 +197,20 @@ Tensor place(const Tensor& host, std::string name, int64_t device, bool writable
 int current_number() { return current; }
 
 // Begins a call of a project's code, which lies in the library at that address; tensors are on `device`. Until `end`,
-// host code has no access to the device's memory, and a kernel ends after that many seconds of processor time.
-void begin(int64_t code, int64_t device, int64_t order, int64_t seed, double seconds) {
+// host code has no access to the device's memory, and a kernel ends after that many seconds of processor time. With
+// `other_stream`, PyTorch's current stream is not the default one.
+void begin(int64_t code, int64_t device, int64_t order, int64_t seed, double seconds, bool other_stream) {
   upskill_clear_reports();
   own_copies = 0;
   needed.clear();
   upskill_configure(static_cast<int>(order), static_cast<uint64_t>(seed), UPSKILL_CHECK_ALL);
   upskill_expect_device(static_cast<int>(device), current_number);
   upskill_limit_time(seconds);
+  if (other_stream) {
+    static const auto stream = c10::cuda::getStreamFromPool(false, 0);
+    c10::cuda::setCurrentCUDAStream(stream);
+  }
+  upskill_refuse_default_streams(other_stream);
   current = 0;
   strict = true;
   upskill_launcher_runs(reinterpret_cast<const void*>(code));
@@ -205,7 +223,11 @@ std::string end() {
   strict = false;
   current = 0;
   upskill_expect_device(0, nullptr);
+  upskill_refuse_default_streams(0);
+  for (c10::DeviceIndex device = 0; device < kDevices; ++device)
+    c10::cuda::setCurrentCUDAStream(c10::cuda::getDefaultCUDAStream(device));
   const cudaError_t last = cudaGetLastError();
+  const bool stays = cudaGetLastError() != cudaSuccess;  // a kernel's fault, whether the binding has checked it or not
   const cudaError_t error = last != cudaSuccess ? last : cudaDeviceSynchronize();
   std::string lines = std::to_string(upskill_launches()) + ' ' + std::to_string(upskill_copied_back() - own_copies);
   lines += '\n';
@@ -213,7 +235,7 @@ std::string end() {
   for (size_t i = 0; i < upskill_report_count(); ++i) lines += std::string(upskill_report(i)) + '\n';
   if (error != cudaSuccess)
     lines += std::string("runs\tlaunch-error\t0\t") + cudaGetErrorString(error) +
-             ", which the binding did not check: C10_CUDA_KERNEL_LAUNCH_CHECK()\n";
+             (stays ? "\n" : ", which the binding did not check: C10_CUDA_KERNEL_LAUNCH_CHECK()\n");
   return lines;
 }
 
@@ -224,6 +246,7 @@ TORCH_LIBRARY(upskill_cuda, m) {
   m.def("begin", begin);
   m.def("end", end);
   m.def("forget", forget);
+  m.def("written", is_written);
 }
 
 }  // namespace
