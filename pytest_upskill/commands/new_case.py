@@ -74,7 +74,8 @@ def skill_of(place: Path) -> Path:
         named = []
     if len(named) != 1:
         several = f"; {' and '.join(str(file.parent) for file in named)} have this name: give the path" if named else ""
-        create = f"create it with a file {folder}/SKILL.md, or give the path of another skill"
+        below = folder if len(folder.parts) > 1 or not Path("skills").is_dir() else "skills" / folder
+        create = f"create it with a file {below}/SKILL.md, or give the path of another skill"
         raise UsageError(f"there is no skill '{folder}'{several or f': {create}'}")
     return named[0]
 

@@ -206,15 +206,17 @@ class History:
     def before(self, number: int) -> int | None:
         """The run to compare a run with: the latest earlier one that has at least half of its items.
 
-        If there is none: the latest that has any of them. None without such a run.
+        If there is none: the latest that has any of them. None without such a run. The checks of a skill's own files do
+        not count: a self-check and a run of a student share them.
         """
         shared = (
-            "SELECT run, count(*) FROM items WHERE run < ? AND id IN (SELECT id FROM items WHERE run = ?) "
-            "GROUP BY run ORDER BY run DESC"
+            "SELECT run, count(*) FROM items WHERE run < ? AND case_name IS NOT NULL AND case_name != '' "
+            "AND id IN (SELECT id FROM items WHERE run = ?) GROUP BY run ORDER BY run DESC"
         )
+        cases = "SELECT count(*) FROM items WHERE run = ? AND case_name IS NOT NULL AND case_name != ''"
         with self._storage.reading():
             rows = self._storage.execute(shared, number, number).fetchall()
-        half = len(self.ids(number)) / 2
+            half = self._storage.execute(cases, number).fetchone()[0] / 2
         found = next((run for run, items in rows if items >= half), rows[0][0] if rows else None)
         return None if found is None else int(found)
 

@@ -163,6 +163,7 @@ class Import:
                 "new": kept.fresh,
                 "replaced": kept.replaced,
                 "were_there": kept.there,
+                "same_as": kept.same_as,
                 "not_imported": kept.left_out,
                 "exit_status": status,
             }
@@ -181,5 +182,7 @@ def _lines(kept: Kept) -> Iterator[str]:
     yield f"{shown_path(kept.folder)}: {', '.join(parts)}"
     for name in (*kept.fresh, *kept.replaced):
         yield f"  {name}"
+    for name, other in kept.same_as.items():
+        yield f"note: {name} asks for the same as {other}"
     for label, reason in kept.left_out.items():
         yield f"not imported: {label}: {reason}"
