@@ -96,7 +96,7 @@ _RESULTS = ("out", *(f"out{number}" for number in range(32)))
 
 
 def told_names(wanted: Mapping[int, str], taken: Iterable[str]) -> dict[int, str]:
-    """Names that arguments and dims of a case can have. All differ, and are as close to the wanted names as possible."""
+    """Names that arguments and dims of a case can have: all different, and as close to the wanted names as possible."""
     used, found = {*taken, *_RESULTS}, {}
     for key, name in wanted.items():
         tidy = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9_]", "_", name)).strip("_") or "x"
