@@ -207,9 +207,7 @@ class Refinement:
             self._check_unchanged(one.old, text)
             begun.note_kept(text)
             write_atomically(subject.skill_path.resolve(), text)
-            if (
-                record := read_provenance(subject.evals)
-            ) is not None:  # read again, because 'freeze' may have changed it
+            if (record := read_provenance(subject.evals)) is not None:  # read now: 'freeze' may have changed it
                 write_provenance(subject.evals, replace_skill(record, one, teacher))
         by = round_file.By(_called(subject.student.name, subject.student.model), _called(teacher.name, teacher.model))
         path = round_file.write_round(subject.evals, one, self.own, by, subject.skill_path.name)
