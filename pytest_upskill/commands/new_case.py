@@ -24,7 +24,7 @@ from pytest_upskill.skills.discovery import skill_files
 from pytest_upskill.skills.skill import FILE_NAMES
 
 PLACEHOLDER = "TODO"
-"""What the skeleton holds where the author has to write."""
+"""The word in the skeleton at the places that the author has to complete."""
 
 _DIMS, _INDICES = ("n", "size", "length", "count"), ("i", "index", "at", "where")
 _VALUES = {"float": "0.5..2.0", "int": "1..8", "bool": "[true, false]"}
@@ -74,7 +74,8 @@ def skill_of(place: Path) -> Path:
         named = []
     if len(named) != 1:
         several = f"; {' and '.join(str(file.parent) for file in named)} have this name: give the path" if named else ""
-        create = f"create it with a file {folder}/SKILL.md, or give the path of another skill"
+        below = folder if len(folder.parts) > 1 or not Path("skills").is_dir() else "skills" / folder
+        create = f"create it with a file {below}/SKILL.md, or give the path of another skill"
         raise UsageError(f"there is no skill '{folder}'{several or f': {create}'}")
     return named[0]
 
@@ -94,7 +95,7 @@ def skeleton(schema: str, path: Path, language: str) -> str:
         "dim": dim,
         "args": "".join(f"\n  {one.name}: {_described(one, dim)}" for one in operator.arguments) or " {}",
         "language": _LANGUAGES[language],
-        # Without a tensor, only the size says how large the result is.
+        # Without a tensor among the arguments, only the size determines how large the result is.
         "parameters": ", ".join([*(one.name for one in operator.arguments), *([] if tensors else [dim])]),
         "reference": _reference(operator),
         "fence": language,
@@ -125,7 +126,7 @@ def _reference(operator: Operator) -> str:
 
 
 def _solution(unsolved: str, path: Path, dim: str, index: str) -> str:
-    """The solution's code, whose signature is derived as for a finished case."""
+    """Return the code of the solution. Its signature is derived in the same way as for a finished case."""
     case = parse_case(unsolved, path, path.parent.parent.name)
     if case.language == "python":
         contract = registry.find(case.contract)

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pytest_upskill.documents.hidden_characters import is_hidden
-from pytest_upskill.documents.markdown import fences, lines_of
+from pytest_upskill.documents.markdown import Fence, fences, lines_of
 from pytest_upskill.documents.reasoning import answer_text
 from pytest_upskill.records import Reply
 
@@ -29,6 +29,7 @@ README = "readme"
 """No case has this name: its file would not be read as one."""
 SKILL_NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _REFERENCE = re.compile(r"references/[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.md")
+_FENCE = re.compile(r"`{3,}|~{3,}")
 _PATH_LIKE = re.compile(r"\S*[./\\]\S*")
 _JOINERS = "\u200c\u200d"
 """They have no width, but belong to the writing of some languages, and to emoji."""
@@ -45,7 +46,7 @@ def same_operator(other: str) -> Refused:
     """Why a case that asks for the same operator as the case ``other`` is refused."""
     return Refused(
         f"the case asks for the same operator as case '{other}': both references give the same results on shared "
-        "inputs; write a case for another operator"
+        "inputs; write a case for another operator, which need not be the planned one, under the same name"
     )
 
 
@@ -164,9 +165,19 @@ def read_case(reply: Reply, name: str) -> str:
             raise Refused(f"the block is for {word!r}; this answer may only hold evals/{name}.md")
     if not block.closed:
         raise Refused(f"the block of the case file is never closed; {_CASE_FORM}")
+    _refuse_nested(text, block)
     if not block.source.startswith("---\n"):
         raise Refused(f"the block does not begin with the line '---' of a case's frontmatter; {_CASE_FORM}")
     return block.source
+
+
+def _refuse_nested(text: str, block: Fence) -> None:
+    """Raises Refused if blocks inside the block open with its own fence: it ends where the first of them does."""
+    found = _FENCE.search(lines_of(text)[block.opening - 1])
+    fence = found[0] if found else "```"
+    if any(line.lstrip().startswith(fence) for line in block.source.splitlines()):
+        what = f"blocks inside it open with {fence}, too, so it ends at the end of the first of them"
+        raise Refused(f"line {block.opening}: the block of the case file opens with {fence}, and {what}; {_CASE_FORM}")
 
 
 _CASE_FORM = (

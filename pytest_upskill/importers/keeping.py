@@ -46,13 +46,18 @@ Write here what a student should know for these cases.
 
 @dataclass(slots=True)
 class Kept:
-    """What an import has made: names of cases, and by label why the others were not imported."""
+    """What an import has made: names of cases, and by label why the others were not imported.
+
+    ``same_as`` has the cases that ask for the same as another one, whose name it gives. They are imported all the same:
+    problems of a benchmark may differ in their sizes only.
+    """
 
     folder: Path
     fresh: list[str] = field(default_factory=list)
     there: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    same_as: dict[str, str] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -60,8 +65,8 @@ class Kept:
 
 
 class Keeping:
-    """One import of cases with ``names`` into the skill at ``folder``, entered while it runs. Each must ask for
-    something else than all others there; without ``proves``, no more is checked.
+    """One import of cases with ``names`` into the skill at ``folder``, entered while it runs. Without
+    ``proves``, cases are compared with each other, and no more is checked.
 
     Raises UsageError if the folder is not a skill and cannot become one, or another command writes to it.
     """
@@ -83,7 +88,9 @@ class Keeping:
         self._command, self._description, self._make_prover = command, description, make_prover
         self._open_references = open_references
         self._say, self._names, self._proves, self._replace = say, frozenset(names), proves, replace
+        self._present: dict[str, Case] = {}
         self._others: list[Case] = []
+        """Cases that stay in the skill, as far as it is known yet."""
         self._prover: Prover | None = None
         self._references: References | None = None
         self._record = Provenance()
@@ -98,7 +105,8 @@ class Keeping:
         self._stack.enter_context(alone(self.folder))
         self._record = read_provenance(self.folder / "evals") or Provenance()
         found = load_cases(case_files(self.folder).paths, self.folder.name, self.folder)
-        self._others = [one for one in found if isinstance(one, Case) and one.name not in self._names]
+        self._present = {one.name: one for one in found if isinstance(one, Case)}
+        self._others = [one for name, one in self._present.items() if name not in self._names]
         return self
 
     def __exit__(
@@ -123,16 +131,21 @@ class Keeping:
             known = self._record.cases.get(name)
             same = path.is_file() and path.read_bytes() == text.encode()
             if path.exists() and not same and not self._replace:
+                self._others += [self._present[name]] if name in self._present else []
                 raise NotImported(f"{shown_path(path)} exists and holds another text; --replace overwrites it")
             if same and (not self._proves or (known is not None and known.proven)):
                 self.result.there.append(name)
                 self._others.append(case)
                 self._say(f"case-{name}", "is there already")
                 return
+            alike = self._alike(case)
             proven = self._prove(case, name)
             list_ = self.result.there if same else self.result.replaced if path.exists() else self.result.fresh
             self._store(case, label, proven)
-            self._others.append(case)
+            if alike:
+                self.result.same_as[name] = alike
+            else:
+                self._others.append(case)
             list_.append(name)
             self._say(f"case-{name}", "kept" if not same else "is there already, and proven now")
         except (NotImported, Refused) as reason:
@@ -146,17 +159,12 @@ class Keeping:
         left_out[shown] = reason
 
     def _prove(self, case: Case, name: str) -> bool:
-        """Whether the case was proven. Raises Refused, also if it asks for the same as another."""
+        """Whether the case was proven. Raises Refused."""
         if case.op is None:
-            alike = [one for one in self._others if one.op is None and _asked(one) == _asked(case)]
-            if alike:
-                raise Refused(f"it asks for the same as {alike[0].name}")
             failed = next((one for one in text_check.check(case).assertions if not one.passed), None)
             if failed is not None:
                 raise Refused(f"the case fails its self-check: {failed.message}")
             return True
-        if kernels := [one for one in self._others if one.op is not None]:
-            self._compare(case, kernels)
         if not self._proves:
             return False
         if self._prover is None:
@@ -165,20 +173,22 @@ class Keeping:
         self._prover.prove(self._prover.read(case.text, case.path, needs_solution=False), ())
         return True
 
-    def _compare(self, case: Case, others: Sequence[Case]) -> None:
-        """Raises Refused for a case that asks for the same operator as one of the others.
+    def _alike(self, case: Case) -> str:
+        """The name of another case that asks for the same; empty if there is none.
 
-        All are compared in one process: whatever one does there, it can at most have another one refused, or kept.
+        All are compared in one process: whatever one does there, it can at most have another one named, or not.
         """
+        others = [one for one in self._others if (one.op is None) == (case.op is None)]
+        if case.op is None:
+            return next((one.name for one in others if _asked(one) == _asked(case)), "")
+        if not others:
+            return ""
         from pytest_upskill.generator.near_duplicates import duplicates_of
 
         if self._references is None:
             self._references = self._open_references()
         self._references.go_on()
-        if found := duplicates_of(case, others, self._references.open_runner):
-            raise Refused(
-                f"it asks for the same as {found[0].name}: both references give the same results on shared inputs"
-            )
+        return next((one.name for one in duplicates_of(case, others, self._references.open_runner)), "")
 
     def _store(self, case: Case, label: str, proven: bool) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -223,8 +233,14 @@ class Keeping:
 
 
 def _asked(case: Case) -> object:
-    """What a text case asks and expects, whatever the spaces and the case of its letters."""
-    return " ".join(case.task.split()).casefold(), case.expect
+    """What a text case asks and expects, whatever the spaces, the case of letters and the order of its entries."""
+
+    def plain(text: str) -> str:
+        return " ".join(text.split()).casefold()
+
+    found = case.expect
+    entries = (found.contains, found.matches, found.rubric) if found else ()
+    return plain(case.task), [frozenset(map(plain, one)) for one in entries]
 
 
 def _read(text: str, path: Path, skill: str) -> Case:

@@ -17,7 +17,7 @@ _LEAST = 8
 
 @dataclass(slots=True)
 class Axes:
-    """Axes as expressions: of ``dims``, which are the names of ``var`` axes. ``constants`` are sizes by axis."""
+    """Each axis as an expression of ``dims``, the names of the ``var`` axes. ``constants`` are sizes by axis."""
 
     dims: dict[str, str]
     constants: dict[str, int]

@@ -30,8 +30,8 @@ class InProcess:
         self._pool = BuildPool(BUILD_THREADS)
 
     def submit(self, request: JudgeRequest) -> Future[JudgeResult]:
-        """Start the build now; the thread that first calls ``result`` does the rest: PyTorch's default dtype is
-        global.
+        """Start the build now. The thread that first calls ``result`` does the rest, because PyTorch's default dtype is
+        global to the process.
         """
         prepared = self._pool.begin(lambda: self._prepare(request)).result if _can_start(request) else None
         return _Deferred(lambda: finish(request, self._machine(request), prepared or (lambda: self._prepare(request))))

@@ -30,7 +30,7 @@ from pytest_upskill.records import FLOATING, Example
 Outputs = Mapping[str, torch.Tensor]
 
 WHOLE = "whole numbers or binary fractions, whose sum is exact in any order"
-COPY, ONCE = "a copy of an input", "one operation, correctly rounded"
+COPY, ONCE = "the expected value copies an input", "one operation, correctly rounded"
 """Why a result leaves no room for an error."""
 
 LARGEST = 255

@@ -47,7 +47,7 @@ def would_be_lost(frame: FrameType | None) -> bool:
 
 @contextmanager
 def passing_through() -> Iterator[None]:
-    """Let what the handler of SIGALRM raises pass through Hypothesis, to which pytest.fail is a failing example."""
+    """Carry an exception of the SIGALRM handler past Hypothesis, which takes a pytest.fail for a failing example."""
     before = signal.getsignal(signal.SIGALRM)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield

@@ -53,13 +53,21 @@ class Function:
             elif isinstance(error, TypeError):
                 message = f"{problem}; it was given {_dtypes(arguments)}; correct the call at this line"
             else:
-                message = f"{problem}; make it work for every size and dtype that the case allows, or allow fewer"
+                given = f"; it was given {shapes}" if (shapes := _shapes(arguments)) else ""
+                remedy = "make it work for every size and dtype that the case allows, or correct 'args' and 'dims'"
+                message = f"{problem}{given}; {remedy}"
             raise CaseError(message, self.path, _line_of(error, self.path) or self.line) from error
 
 
 def _dtypes(arguments: Mapping[str, Any]) -> str:
     kinds = {name: getattr(value, "dtype", type(value).__name__) for name, value in arguments.items()}
     return ", ".join(f"{name}: {str(kind).removeprefix('torch.')}" for name, kind in kinds.items())
+
+
+def _shapes(arguments: Mapping[str, Any]) -> str:
+    """The shapes of the arguments that are tensors; empty for a function that gets none."""
+    tensors = {name: value for name, value in arguments.items() if isinstance(value, torch.Tensor)}
+    return ", ".join(f"{name}: {list(value.shape)}" for name, value in tensors.items())
 
 
 def load_function(snippet: Snippet, name: str, title: str) -> Function:

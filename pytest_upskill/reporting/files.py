@@ -54,12 +54,23 @@ def _write_folder(folder: Path, view: View) -> None:
     made: set[str] = set()
     for relative, text in skill_creator.files(view):  # four for each item: pathlib would take longer than the disk
         path = os.path.join(folder, relative)  # noqa: PTH118
-        parent = os.path.dirname(path)  # noqa: PTH120
-        if parent not in made:
-            os.makedirs(parent, exist_ok=True)  # noqa: PTH103
-            made |= {parent, os.path.dirname(parent)}  # noqa: PTH120
+        _make_folders(os.path.dirname(path), made)  # noqa: PTH120
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
             _write_all(file, _encoded(text))
         finally:
             os.close(file)
+
+
+def _make_folders(folder: str, made: set[str]) -> None:
+    """Create a folder and those above it, unless they are among ``made``."""
+    if folder in made:
+        return
+    made.add(folder)
+    try:
+        os.mkdir(folder)  # noqa: PTH102
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        _make_folders(os.path.dirname(folder), made)  # noqa: PTH120
+        os.mkdir(folder)  # noqa: PTH102

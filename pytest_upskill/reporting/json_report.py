@@ -119,7 +119,7 @@ def _control_reason(item: Outcome) -> str | None:
 
 
 def _fields(value: object, names: str) -> dict[str, Any]:
-    """The attributes whose names in the report are their own."""
+    """The attributes that the report writes under their own names."""
     return {name: getattr(value, name) for name in names.split()}
 
 

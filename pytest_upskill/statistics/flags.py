@@ -28,7 +28,7 @@ def case_flags(skill: Sequence[bool], baseline: Sequence[bool]) -> tuple[Flag, .
     flags = []
     if baseline and all(baseline):
         flags.append(Flag.SATURATED)
-    if skill and not any((*skill, *baseline)):
+    if len((*skill, *baseline)) > 1 and skill and not any((*skill, *baseline)):
         flags.append(Flag.NEVER_PASSES)
     if skill and baseline:
         gained = sum(skill) * len(baseline) - sum(baseline) * len(skill)

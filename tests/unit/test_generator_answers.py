@@ -203,6 +203,8 @@ def test_a_case_is_the_whole_answer_or_its_only_block_of_markdown(before: str) -
         (f"~~~~~~md evals/other.md\n{answers.case('a')}~~~~~~\n", "'evals/other.md'"),
         (f"~~~~~~md ../../x\n{answers.case('a')}~~~~~~\n", "'../../x'"),
         (f"~~~~~~md\n{answers.case('a')}", "never closed"),
+        (f"Here:\n\n```md\n{answers.case('a')}```\n", "line 3: the block of the case file opens with ```, and blocks"),
+        (f"1. ```md\n{answers.case('a')}```\n", "opens with ```, and blocks inside it"),
         ("~~~~~~md\n# Title\n~~~~~~\n", "does not begin with the line '---'"),
     ],
 )

@@ -125,6 +125,14 @@ def test_the_run_to_compare_with_has_at_least_half_of_the_items(tmp_path: Path) 
     assert [history.before(number) for number in range(1, 7)] == [None, 1, None, 1, 3, None]
 
 
+def test_the_check_of_a_skill_is_no_reason_to_compare_two_runs(tmp_path: Path) -> None:
+    spec = replace(outcome("spec"), case=None)
+    recorded(tmp_path, "self-check", spec, outcome("golden"))
+    recorded(tmp_path, "student", spec, outcome("files"))
+    recorded(tmp_path, "student again", spec, outcome("files"))
+    assert [History(tmp_path).before(number) for number in (2, 3)] == [None, 2]
+
+
 def test_two_sessions_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     def record(session: str) -> None:
         recorder = Recorder(tmp_path, lambda: run(session=session))

@@ -209,7 +209,9 @@ TWICE = {
 
 
 @pytest.mark.parametrize("proves", [False, True])
-def test_a_problem_that_asks_for_the_same_as_another_is_listed(monkeypatch: pytest.MonkeyPatch, proves: bool) -> None:
+def test_a_problem_that_asks_for_the_same_as_another_is_imported_with_a_note(
+    monkeypatch: pytest.MonkeyPatch, proves: bool
+) -> None:
     in_process(monkeypatch)
     monkeypatch.setattr(proving, "Prover", Unproven)
     for name, source in TWICE.items():
@@ -218,14 +220,12 @@ def test_a_problem_that_asks_for_the_same_as_another_is_listed(monkeypatch: pyte
     done = run(*options)
     assert done.exit_code == 0, (done.output, done.exception)
     found = json.loads(done.stdout)
-    assert found["new"] == ["twice", "thrice", "scan"]
-    reason = "it asks for the same as twice: both references give the same results on shared inputs"
-    assert found["not_imported"] == {"3_Sum.py": reason}
+    assert found["new"] == ["twice", "thrice", "sum", "scan"]
+    assert (found["same_as"], found["not_imported"]) == ({"sum": "twice"}, {})
     again = json.loads(run(*options).stdout)
     assert (again["new"], again["were_there"]) == ([], found["new"])
-    assert again["not_imported"] == found["not_imported"]
     Path("problems/5_Double.py").write_text(problem("x + x", "torch.rand(n)", "n = 64"), encoding="utf-8")
-    assert list(json.loads(run(*options).stdout)["not_imported"]) == ["3_Sum.py", "5_Double.py"]
+    assert json.loads(run(*options).stdout)["same_as"] == {"double": "twice"}
 
 
 @pytest.mark.full
@@ -233,7 +233,7 @@ def test_cases_are_compared_in_the_sandbox() -> None:
     for name, source in TWICE.items():
         Path("problems", name).write_text(source, encoding="utf-8")
     found = json.loads(run("--no-prove", "--json").stdout)
-    assert (found["new"], list(found["not_imported"])) == (["twice", "thrice", "scan"], ["3_Sum.py"])
+    assert (found["new"], found["same_as"]) == (["twice", "thrice", "sum", "scan"], {"sum": "twice"})
 
 
 def test_a_folder_without_problems_is_a_usage_error() -> None:

@@ -356,17 +356,14 @@ def test_half_a_letter_in_an_id_is_a_reason_and_no_crash() -> None:
 # ------------------------------------------------------------------------------------------ the same twice
 
 
-def test_what_asks_for_the_same_as_another_case_is_listed() -> None:
+def test_what_asks_for_the_same_as_another_case_is_imported_with_a_note() -> None:
     found = upskill([good(), good("name  a Barrier"), good("Name a barrier", ["__syncwarp"]), good("Name a fence")])
-    assert found["new"] == ["name_a_barrier", "name_a_barrier_3", "name_a_fence"]
-    assert found["not_imported"] == {"test 2": "it asks for the same as name_a_barrier"}
-    again = upskill([good("Name a barrier!"), good("name a FENCE")])  # another file, in the same skill
-    assert again["not_imported"] == {
-        "test 1": "skills/questions/evals/name_a_barrier.md exists and holds another text; --replace overwrites it",
-        "test 2": "skills/questions/evals/name_a_fence.md exists and holds another text; --replace overwrites it",
-    }
-    other = upskill([{**good("Name a FENCE"), "name": "fence"}])
-    assert other["not_imported"] == {"test 1": "it asks for the same as name_a_fence"}
+    assert found["new"] == ["name_a_barrier", "name_a_barrier_2", "name_a_barrier_3", "name_a_fence"]
+    assert (found["same_as"], found["not_imported"]) == ({"name_a_barrier_2": "name_a_barrier"}, {})
+    other = upskill([{**good("Name a FENCE"), "name": "fence"}])  # another file, in the same skill
+    assert other["same_as"] == {"fence": "name_a_fence"}
+    orders = upskill([good("Two", ["a", "b"]), good("two", ["B", "a"]), good("Two", ["a"])])
+    assert orders["same_as"] == {"two_2": "two"}
 
 
 def test_every_reason_is_listed_also_of_two_with_the_same_label() -> None:

@@ -54,6 +54,7 @@ def test_a_reference_that_raises_is_named_with_its_line_and_circumstances(tmp_pa
     assert "return y.view(-1, 7)" in error.path.read_text(encoding="utf-8").splitlines()[error.line - 1]
     assert error.message.startswith("the reference raised RuntimeError: ")
     assert "rows=1 cols=1 dtype=float32" in error.message
+    assert "; it was given x: [1, 1]; make it work for every size" in error.message
 
 
 @pytest.mark.parametrize(

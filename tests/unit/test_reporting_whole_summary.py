@@ -51,8 +51,8 @@ cuda-kernels  8 cases, SKILL.md is valid
       rate 50% [9% to 91%]; lift +50 points [-38, +97]
     saturated: case1 (the baseline always passes: make the
       case harder, or drop it)
-    never passes: case4, case6, case9 (fails in every arm:
-      check the case, or try a stronger student)
+    never passes: case4, case6 (fails in every arm: check
+      the case, or try a stronger student)
     first fails at runs x3
 known failure: case9 glm-4.7 (needs a grid-wide barrier)
 gate INCONCLUSIVE  min-pass-rate 50%, cuda-kernels glm-4.7:
@@ -76,8 +76,8 @@ cuda-kernels  8 cases, SKILL.md is valid
       rate 50% [9% to 91%]; lift +50 points [-38, +97]
     saturated: case1 (the baseline always passes: make the
       case harder, or drop it)
-    never passes: case4, case6, case9 (fails in every arm:
-      check the case, or try a stronger student)
+    never passes: case4, case6 (fails in every arm: check
+      the case, or try a stronger student)
     first fails at runs x3
 
 Lift is paired by case, with its 95% interval. Tokens are
@@ -115,8 +115,8 @@ cuda-kernels  8 cases, SKILL.md is valid
       lift +50 points [−38, +97]
     saturated: case1 (the baseline always passes: make the case harder, or drop
       it)
-    never passes: case4, case6, case9 (fails in every arm: check the case, or
-      try a stronger student)
+    never passes: case4, case6 (fails in every arm: check the case, or try a
+      stronger student)
     first fails at runs ×3
 
 Lift is paired by case, with its 95% interval. Tokens are in+out; they and the
@@ -144,7 +144,7 @@ cuda-kernels  8 cases, SKILL.md is valid
     with skill, relative to the baseline: 1.00× [0.99, 1.01] tokens, 1.00× [0.99, 1.01] cost
     noise floor (A/A run 3 of 2026-11-20, 2 cases): flip rate 50% [9% to 91%]; lift +50 points [−38, +97]
     saturated: case1 (the baseline always passes: make the case harder, or drop it)
-    never passes: case4, case6, case9 (fails in every arm: check the case, or try a stronger student)
+    never passes: case4, case6 (fails in every arm: check the case, or try a stronger student)
     first fails at runs ×3
     baseline, case0: runs: exit 0
     baseline, case2: runs: exit 2

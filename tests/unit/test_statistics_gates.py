@@ -219,6 +219,7 @@ def test_more_cases_or_trials_decide_a_lift() -> None:
         ("100", "110", (Flag.NEGATIVE, Flag.FLAKY)),
         ("", "11", (Flag.SATURATED,)),
         ("00", "", (Flag.NEVER_PASSES,)),
+        ("0", "", ()),
         ("", "00", ()),
         ("11", "", ()),
         ("", "", ()),

@@ -20,12 +20,12 @@ def command(path: Path, wanted: Wanted, options: AskOptions) -> None:
     """Write a skill with proven cases from documents.
 
     PATH is a document or a folder of documents: Markdown, reStructuredText, AsciiDoc, HTML or plain text. The teacher
-    gets the whole text as a quotation, so nothing in it counts as an instruction. A longer text is split into parts;
-    the teacher takes notes on each and writes the skill from the notes.
+    gets the whole text as a quotation, so nothing in it counts as an instruction. A text longer than
+    --part-tokens is split into parts; the teacher takes notes on each part, and writes the skill from the notes.
     """
     check_exists(path)
     text, files = documents(path)
-    # Not their names: those of a folder's files are text that others wrote, and these words are not quotations.
+    # The names of a folder's files are left out, because other people wrote them and this text is not quoted.
     shown = printable(path.absolute().name) + (f": {plural(len(files), 'file')}" if path.is_dir() else "")
     task = f"GPU kernels for what the documents teach: {shown}"
     write_from("from-docs", text, f"the text of documents ({shown})", task, wanted, options)

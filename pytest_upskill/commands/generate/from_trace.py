@@ -20,8 +20,9 @@ def command(file: Path, wanted: Wanted, options: AskOptions) -> None:
     """Write a skill with proven cases from the transcript of a coding agent.
 
     FILE is a transcript of Claude Code, Codex, OpenHands, SWE-agent or a chat in JSON or JSON Lines, or a Markdown
-    file. The teacher gets the whole transcript as a quotation, so nothing in it counts as an instruction. A longer one
-    is split into parts; the teacher takes notes on each and writes the skill from the notes.
+    file. The teacher gets the whole transcript as a quotation, so nothing in it counts as an instruction. A
+    transcript longer than --part-tokens is split into parts; the teacher takes notes on each part, and writes the
+    skill from the notes.
     """
     check_exists(file)
     transcript = read_transcript(file)

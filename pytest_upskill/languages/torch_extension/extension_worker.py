@@ -1,7 +1,7 @@
 """The process that imports torch and ``kernels`` once, and its forks, in each of which one project's build is loaded.
 
-Started as ``languages/python/worker.py``, which it runs with another kind of kernel: see there. The folder in the
-environment variable UPSKILL_SCRATCH gets a folder for each fork, whose name no other fork can find.
+It is started like ``languages/python/worker.py``, and runs that module's code with another kind of kernel. The
+folder in the environment variable UPSKILL_SCRATCH gets a folder for each fork, whose name no other fork can find.
 """
 
 import os
