@@ -43,8 +43,9 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
 
 
 def problems(skill_path: Path, seen: set[Path] | None = None) -> Iterator[tuple[Path, Problem]]:
-    """What is wrong with a skill and with each of its cases: the file, and the problem with its line. Cases that are in
-    ``seen``, which gets those that were checked, are left out.
+    """Yield what is wrong with a skill and with each of its cases: the file, and the problem with its line.
+
+    Cases in ``seen`` are left out. Cases that were checked are added to ``seen``.
     """
     for problem in validate(skill_path):
         yield skill_path, problem
