@@ -23,7 +23,7 @@ def command(project: Path) -> None:
 
 
 def built(project: Path) -> str:
-    """Build a project; returns what the user is shown. Raises UsageError, InfrastructureError."""
+    """Build a project and return the text that the user is shown. Raises UsageError, InfrastructureError."""
     from pytest_upskill.export.cpu_variant import build_variant
 
     variant = build_variant(project)

@@ -43,11 +43,13 @@ if TYPE_CHECKING:
 
 _LABEL = 10
 _MOST_LINES = 60
-"""Lines of the compiler's that are shown."""
+"""The most lines of the compiler's output that are shown."""
 _LARGEST = 1 << 16
-"""Elements of the largest examples, unless all is wanted: on the cpu device a million of them takes a second."""
+"""Elements of the largest examples, unless ``--full`` is given: on the cpu device, a million elements take a second."""
 _FEW = 12
-"""Examples of each dtype, unless all is wanted: so few leave out the timed sizes, some of which take seconds."""
+"""Examples of each dtype, unless ``--full`` is given. So few examples leave out the timed sizes, some of which take
+seconds.
+"""
 
 
 @click.command("check")
@@ -77,7 +79,7 @@ def command(ctx: click.Context, path: Path, full: bool, example: str | None, see
 
 
 def _case(path: Path) -> Case:
-    """The case to check. Raises UsageError for what is none, CaseError."""
+    """Return the case to check. Raises UsageError if ``path`` is not a case, CaseError if the case is broken."""
     if path.name in FILE_NAMES or path.is_dir():
         raise UsageError(f"{path} is not a case: name a file in the evals/ folder of a skill")
     if not path.is_file():
@@ -128,7 +130,10 @@ def _machine(case: Case, device: str) -> Machine:
 
 
 def _started_build(case: Case, machine: Machine) -> BuildPool:
-    """Build the solution while PyTorch is imported; for nothing if the results have other dtypes than most have."""
+    """Start to build the solution while PyTorch is imported.
+
+    The signature assumes the usual dtypes of results. If the results have other dtypes, this build is not used.
+    """
     language, signature = language_of(case), contract_of(case).signature(case, ResultFacts({}, {}))
     assert case.solution is not None
     sources, pool = {language.source_name: case.solution.source}, BuildPool(1)
@@ -210,7 +215,7 @@ def _verdict_lines(
 
 
 def _details(outcome: Outcome, result: JudgeResult | None, observer: Observer, style: TextStyle) -> Iterator[str]:
-    """The numbers around the worst element, the launches, and the compiler's words."""
+    """Yield the numbers around the worst element, the kernel launches, and the compiler's messages."""
     from pytest_upskill.commands.close_up import table_lines
 
     if (seen := observer.seen(outcome.verdict)) is not None:
@@ -266,6 +271,6 @@ def _check_fully(case: Case, machine: Machine, style: TextStyle) -> bool:
     lines = mutants_lines([outcome], style) if passed else failure_lines(outcome, style.width, True, style.unicode)
     for line in lines:
         click.echo(line)
-    for note in checked.notes if passed else ():  # those on trust are in the first part
+    for note in checked.notes if passed else ():  # the notes on trust are printed by the first part
         click.echo("\n".join(style.lines(f"note: {note}", 2, "yellow")))
     return passed

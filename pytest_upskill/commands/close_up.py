@@ -18,15 +18,17 @@ from pytest_upskill.records import Answer, Call, CallLayout, Example, ScalarArgu
 from pytest_upskill.reporting.text_style import TextStyle, pad
 
 _KEPT = 16
-"""Calls that are kept: the last ones are those of the counterexample."""
+"""How many calls are kept. The counterexample is among the last calls."""
 _CELL, _MOST_CELLS = 13, 9
 _LABEL = 22
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An element of the result ``output`` of a call. ``share`` is its error as a share of what is allowed, where that
-    is of interest; ``sizes`` are those of tensors in terms of the dims, as far as known.
+    """An element of the result ``output`` of a call.
+
+    ``share`` is its error divided by the allowed error, None if the result is exact. ``sizes`` gives the shape of each
+    tensor in terms of the dims, as far as it is known.
     """
 
     prepared: Prepared
@@ -38,12 +40,12 @@ class Seen:
 
     @property
     def title(self) -> str:
-        """The element, and its example."""
+        """Return a title with the element and its example."""
         return f"{place(self.output, self.index)} on {self.prepared.example}"
 
 
 class Observer:
-    """Sees the calls of one judgement: pass what ``observed`` returns, and ``see``, to the judge."""
+    """Sees the calls of one judgement. The caller passes the result of ``observed``, and ``see``, to the judge."""
 
     def __init__(self, case: Case) -> None:
         self._sizes = {spec.name: [size.text for size in spec.shape] for spec in case.tensors}
@@ -54,7 +56,7 @@ class Observer:
         self.examples = 0
 
     def observed(self, runner: ReferenceRunner) -> ReferenceRunner:
-        """The runner of the case, observed."""
+        """Return a runner that works like ``runner``, and lets this observer see each example that it prepares."""
         self._runner = _Runner(runner)
         return self._runner
 
@@ -71,13 +73,15 @@ class Observer:
             self._latest.popitem(last=False)
         for expected in prepared.expected:
             found = _closest(prepared, outputs, expected)
-            # Of exact results, one with a few elements is shown.
+            # Of exact results, which have no shares, the one with the most elements is shown (up to _MOST_CELLS).
             rank = (found.share or 0.0, min(expected.gold.numel(), _MOST_CELLS)) if found else (0.0, 0)
             if rank > self._rank:
                 self._closest, self._rank = found, rank
 
     def seen(self, verdict: Verdict) -> Seen | None:
-        """The worst element of the counterexample; of a solution that passes, the one that is closest to its bound."""
+        """Return the worst element of the counterexample. If the solution passed, return the element closest to its
+        bound.
+        """
         found = verdict.counterexample
         layout = self._runner.layout if self._runner else None
         sizes = {**self._sizes, **{one.name: one.shape for one in (layout.tensors if layout else ()) if one.shape}}
@@ -90,7 +94,9 @@ class Observer:
 
 
 class _Runner:
-    """A ``ReferenceRunner`` that keeps the latest example that it prepared; the rest is left to another runner."""
+    """A ``ReferenceRunner`` that keeps the latest example that it prepared, and leaves everything else to another
+    runner.
+    """
 
     def __init__(self, runner: ReferenceRunner) -> None:
         self._runner = runner
@@ -119,7 +125,9 @@ class _Runner:
 
 
 def _closest(prepared: Prepared, outputs: Mapping[str, bytes], expected: Expected) -> Seen | None:
-    """The element of an output whose error is the largest share of its bound; the first where results are exact."""
+    """Return the element of an output whose error is the largest share of its bound, or the first if the output is
+    exact.
+    """
     data = outputs.get(expected.name)
     if data is None or not expected.gold.numel():
         return None
@@ -133,7 +141,7 @@ def _closest(prepared: Prepared, outputs: Mapping[str, bytes], expected: Expecte
 
 
 def table_lines(seen: Seen, style: TextStyle) -> Iterator[str]:
-    """The elements around the one that was seen, in the inputs and in the result; and the scalars of the call."""
+    """Yield the elements around ``seen``, in the inputs and in the result, and with the scalars of the call."""
     prepared, output = seen.prepared, seen.output
     expected = next(one for one in prepared.expected if one.name == output)
     got = read(seen.outputs[output], expected.dtype, expected.shape)
@@ -157,7 +165,7 @@ def table_lines(seen: Seen, style: TextStyle) -> Iterator[str]:
 
 
 def _place_in(tensor: TensorArgument, seen: Seen, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The index of the input element that corresponds to the seen one: the same along each shared dim, else 0."""
+    """Return the index of the input element that corresponds to ``seen``: the same along each shared dim, else 0."""
     if tensor.shape == shape:
         return seen.index
     known = dict(zip(seen.sizes.get(seen.output, ()), seen.index, strict=False))
@@ -173,7 +181,7 @@ class _Table:
         self._cells = max(min((style.width - _LABEL - 4) // _CELL, _MOST_CELLS), 1)
 
     def heading(self, output: str, shape: tuple[int, ...]) -> str:
-        """The indices along the last dim of the result; a sign marks that of the element."""
+        """Return the indices along the last dim of the result. A sign marks the index of the element."""
         at = self._around(shape, self._index)
         shown = [f"{self._style.sign('here') if one == self._index[-1] else ''}[{one}]" for one in at if shape]
         return self._line(_label(output, self._index, at), shown, "dim")

@@ -1,4 +1,4 @@
-"""What the commands on the history share: filters, and printing lines as the terminal can show them."""
+"""What the commands on the history share: filters, and printing without characters that the terminal cannot show."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def filtered(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def opened_history() -> Iterator[History]:
-    """The history of the current folder, or of one above; closed afterwards."""
+    """Yield the history of the current folder or of the nearest folder above, and close it afterwards."""
     history = history_here(Path.cwd())
     try:
         yield history
@@ -39,6 +39,6 @@ def opened_history() -> Iterator[History]:
 
 
 def terminal_style() -> TextStyle:
-    """What stdout can show; click removes colours where they do not belong."""
+    """Return what stdout can show. click removes the colours if stdout is not a terminal."""
     width = max(shutil.get_terminal_size().columns, 60)
     return TextStyle(width, color=True, unicode=can_show(sys.stdout.encoding))

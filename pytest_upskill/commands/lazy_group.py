@@ -10,7 +10,10 @@ from pytest_upskill.errors import UpskillError
 
 
 class LazyGroup(click.Group):
-    """``table`` gives each command's module in ``package``, whose ``command`` is run, and its line in ``--help``."""
+    """A click group. ``table`` maps a command to its module in ``package`` and to its line in ``--help``.
+
+    The module has a function ``command``, which is run.
+    """
 
     def __init__(self, *args: Any, package: str, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,10 +34,10 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, help_text) for name, (_, help_text) in self.table.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. An error of ours, or a file that cannot be read, is a message on stderr and exit status 2."""
+        """Run a command. After an UpskillError or an OSError, print a message on stderr and exit with status 2."""
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:  # click ends the program without a word, as a pipe's reader expects
+        except BrokenPipeError:  # click ends the program silently, because the reader of a pipe has closed it
             raise
         except UpskillError as error:
             raise click.UsageError(str(error)) from None
@@ -43,7 +46,7 @@ class LazyGroup(click.Group):
 
 
 def _in_words(error: OSError) -> str:
-    """The error with its file and the next step; without a file, as it is."""
+    """Return the error with its file and the next step, or the error's own text if it names no file."""
     if error.strerror is None or not isinstance(error.filename, str):
         return str(error)
     remedy = "see to the path, its permissions and the free space, then run the same command again"

@@ -43,8 +43,9 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
 
 
 def problems(skill_path: Path, seen: set[Path] | None = None) -> Iterator[tuple[Path, Problem]]:
-    """What is wrong with a skill and with each of its cases: the file, and the problem with its line. Cases that are in
-    ``seen``, which gets those that were checked, are left out.
+    """Yield what is wrong with a skill and with each of its cases: the file, and the problem with its line.
+
+    Cases in ``seen`` are left out. Cases that were checked are added to ``seen``.
     """
     for problem in validate(skill_path):
         yield skill_path, problem
@@ -67,6 +68,18 @@ def problems(skill_path: Path, seen: set[Path] | None = None) -> Iterator[tuple[
         else:
             yield from ((path, problem) for problem in _advice(cases[-1]) if is_new)
     yield from record_check.problems(skill_path.parent, cases)
+    for path in sorted(skill_path.parent.glob("*.md")):
+        if path != skill_path and _is_case(path, skill_path.parent.name):
+            yield path, Problem("warning", "this case lies outside evals/, where it is not found: move it there")
+
+
+def _is_case(path: Path, skill: str) -> bool:
+    """Whether a file is meant as a case, which may be broken."""
+    try:
+        load_case(path, skill)
+    except CaseError as error:
+        return not isinstance(error, NotACase)
+    return True
 
 
 def _advice(case: Case) -> Iterator[Problem]:

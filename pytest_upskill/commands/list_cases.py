@@ -50,7 +50,7 @@ def command(ctx: click.Context, paths: Sequence[Path]) -> None:
 
 
 def _cases(files: Sequence[Path]) -> tuple[Table, bool]:
-    """The table of cases, and whether one cannot be read."""
+    """Return the table of cases, and whether any case could not be read."""
     table = Table("skill", "case", "language", "contract", "device", "dtypes", "tags", box=None, pad_edge=False)
     broken = False
     names = Counter(file.absolute().parent.name for file in files)
@@ -80,7 +80,7 @@ def _cases(files: Sequence[Path]) -> tuple[Table, bool]:
 
 
 def _students() -> tuple[Table, bool]:
-    """The table of students, and whether one cannot be read."""
+    """Return the table of students, and whether any student's table could not be read."""
     table = Table("student", "provider", "model", "endpoint", "key", box=None, pad_edge=False)
     folder = next((one for one in (Path.cwd(), *Path.cwd().parents) if (one / "pyproject.toml").is_file()), Path.cwd())
     broken = False

@@ -24,7 +24,7 @@ from pytest_upskill.skills.discovery import skill_files
 from pytest_upskill.skills.skill import FILE_NAMES
 
 PLACEHOLDER = "TODO"
-"""What the skeleton holds where the author has to write."""
+"""The word in the skeleton at the places that the author has to complete."""
 
 _DIMS, _INDICES = ("n", "size", "length", "count"), ("i", "index", "at", "where")
 _VALUES = {"float": "0.5..2.0", "int": "1..8", "bool": "[true, false]"}
@@ -95,7 +95,7 @@ def skeleton(schema: str, path: Path, language: str) -> str:
         "dim": dim,
         "args": "".join(f"\n  {one.name}: {_described(one, dim)}" for one in operator.arguments) or " {}",
         "language": _LANGUAGES[language],
-        # Without a tensor, only the size says how large the result is.
+        # Without a tensor among the arguments, only the size determines how large the result is.
         "parameters": ", ".join([*(one.name for one in operator.arguments), *([] if tensors else [dim])]),
         "reference": _reference(operator),
         "fence": language,
@@ -126,7 +126,7 @@ def _reference(operator: Operator) -> str:
 
 
 def _solution(unsolved: str, path: Path, dim: str, index: str) -> str:
-    """The solution's code, whose signature is derived as for a finished case."""
+    """Return the code of the solution. Its signature is derived in the same way as for a finished case."""
     case = parse_case(unsolved, path, path.parent.parent.name)
     if case.language == "python":
         contract = registry.find(case.contract)

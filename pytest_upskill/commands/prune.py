@@ -31,14 +31,16 @@ from pytest_upskill.skills.discovery import skill_files
 from pytest_upskill.skills.skill import case_paths
 
 ARMS = ("skill", "baseline", "placebo")
-"""Arms whose prompts can be rendered again. A reply in another arm (``previous``) is used while its case exists."""
+"""The arms whose prompts can be rendered again. A reply in another arm (``previous``) counts as used while its case
+exists.
+"""
 
 Uses = dict[str, dict[str, frozenset[str]] | None]
-"""The digests of the prompts of a skill's cases, by case and arm; None for a case that cannot be read."""
+"""By case and arm, the digests of the prompts of a skill's cases; None for a case that cannot be read."""
 
 
 def _uses_of(skill_path: Path) -> Uses:
-    """The prompts of a skill's cases. A broken case keeps all its replies."""
+    """Return the prompts of a skill's cases. For a broken case the value is None, so that all its replies are kept."""
     questions = PromptRenderer()
     folder = skill_path.parent
     triggers = triggers_of(folder, folder.name)
@@ -59,7 +61,9 @@ def _uses_of(skill_path: Path) -> Uses:
 
 
 def _digests(questions: PromptRenderer, case: Case, skill_path: Path, arm: str) -> frozenset[str]:
-    """The digests of a case's prompt in all modes of disclosure: a student's table chooses one."""
+    """Return the digests of a case's prompt in all modes of disclosure, because a student's table may choose any of
+    them.
+    """
     kind = ItemKind.KERNEL if case.kind == "kernel" else ItemKind.TEXT
     plain = Task(
         id="", kind=kind, skill=case.skill, skill_path=skill_path, case=case, student=None, arm=arm, trial=1, seed=0,
@@ -69,9 +73,10 @@ def _digests(questions: PromptRenderer, case: Case, skill_path: Path, arm: str) 
 
 
 def prune(skill_path: Path, root: Path, dry_run: bool = False, known: Sequence[Path] = ()) -> list[str]:
-    """Prune a skill's cassettes, and its stored replies below ``root``; one line for each reply that is removed.
+    """Remove unused replies from a skill's cassettes and from the ledger below ``root``. Return a line for each of
+    them.
 
-    A stored reply that another one of the ``known`` skills with this name uses is kept.
+    Stored replies that another skill of the same name among ``known`` uses are kept.
     """
     uses = _uses_of(skill_path)
     lines = []
@@ -88,7 +93,7 @@ def _is_namesake(path: Path, other: Path) -> bool:
 
 
 def _joined(one: Uses, other: Uses) -> Uses:
-    """The uses of both skills: a case that cannot be read in one of them keeps all its replies."""
+    """Return the uses of two skills together. A case that cannot be read in one of them keeps all its replies."""
     joined = {**one, **other}
     for case in one.keys() & other.keys():
         first, second = one[case], other[case]
@@ -134,7 +139,7 @@ def _warn(problems: Iterable[object]) -> None:
 
 
 def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:
-    """Why each of the recordings that no case uses is unused, by key."""
+    """Return, by key, the recordings that no case uses, each with the reason."""
     kept: list[Recording] = []
     unused: dict[str, str] = {}
     for one in sorted(recordings, key=lambda one: one.turn):
@@ -146,7 +151,7 @@ def _unused(recordings: Sequence[Recording], uses: Uses) -> dict[str, str]:
 
 
 def _why_unused(one: Recording, uses: Uses, kept: Sequence[Recording]) -> str:
-    """Why no case uses a recording; empty if one does. Later turns are used if their first turn is."""
+    """Return why no case uses a recording, or "" if a case does. A later turn is used if the first turn is."""
     if one.case.startswith(PREFIX) and PREFIX in uses:  # the file with the queries cannot be read
         return ""
     if one.case not in uses:

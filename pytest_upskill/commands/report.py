@@ -71,7 +71,7 @@ def _target(output: str) -> ReportTarget:
 
 
 def _view(history: History, stored: StoredRun) -> View:
-    """The view as it was after the run, with its gates, and with the changes since earlier runs."""
+    """Return the view of a run with its gates, and with the changes since the runs before it."""
     named = () if stored.info.self_check else (LAST, *stored.info.gates.runs)
     found, aa_runs = comparisons(history, stored, named), history.aa_runs(stored.number)
     return build_view(list(stored.items), stored.info, comparisons=found, aa_runs=aa_runs)

@@ -17,13 +17,13 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """End this process as after an error: with all that it started, and without leaving a folder."""
+    """End this process as an exception would, so that child processes are ended and temporary folders are removed."""
     process.end_all()
     raise SystemExit(128 + number)
 
 
 class _AfterDashes(click.Command):
-    """Keeps what follows ``--`` for the program."""
+    """A command that keeps the arguments after ``--`` for the program."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         split = args.index("--") if "--" in args else len(args)

@@ -1,4 +1,4 @@
-"""``pytest-upskill runs``: a table of the recorded runs; and adding those of other machines."""
+"""``pytest-upskill runs``: shows a table of the recorded runs, and adds runs of other machines to it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _cells(row: RunRow, skill: str | None, student: str | None) -> tuple[str, ..
 
 
 def _rate(counts: Sequence[Count], arm: str) -> str:
-    """``12/20 60%`` of the items that passed or failed; empty without any."""
+    """Return the pass rate, such as ``12/20 60%``, of the items that passed or failed; empty if there are none."""
     decided = [one for one in counts if one.arm == arm and one.verdict in _DECIDED]
     total = sum(one.items for one in decided)
     passed = sum(one.items for one in decided if one.verdict == VerdictKind.PASSED)

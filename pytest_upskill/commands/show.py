@@ -1,4 +1,4 @@
-"""``pytest-upskill show ITEM``: everything that a recorded run knows of an item."""
+"""``pytest-upskill show ITEM``: prints everything that was recorded about an item."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ _THRESHOLDS: Mapping[GateKind, Callable[[str], float]] = {
 def read_gates(
     found: Mapping[str, Any], how: str, pyproject: Path, typed: frozenset[str], until_decided: bool
 ) -> Gates:
-    """The gates; those of the command line (``typed``) replace those of skills. Raises UsageError.
+    """Return the gates of a run. Gates on the command line (``typed``) replace the gates of skills. Raises UsageError.
 
-    ``found`` has the values of options and ini values, ``how`` is that of ``--upskill-gate``.
+    ``found`` has the values of options and ini values. ``how`` is the value of ``--upskill-gate``.
     """
     common = [_gate(kind, found[kind.key]) for kind in GateKind if found[kind.key] is not None]
     flags = {kind for kind in GateKind if f"--upskill-{kind}" in typed}
@@ -54,7 +54,7 @@ def _own(skill: str, table: Mapping[str, Any], pyproject: Path) -> Iterator[Gate
             raise UsageError(f"{where} has no '{key}'{suggest(key, GATE_NAMES)}")
         kind = next(kind for kind in GateKind if kind.key == key)
         if kind is GateKind.NO_REGRESSION:
-            if value is not False:  # true: the run that the option takes without a value
+            if value is not False:  # true means the run that the option stands for if it has no value
                 yield Gate(kind, run="last" if value is True else _parsed(values.compared_run, value, where, key))
         else:
             yield Gate(kind, _parsed(_THRESHOLDS[kind], value, where, key))

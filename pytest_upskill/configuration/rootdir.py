@@ -1,4 +1,4 @@
-"""pytest's rootdir for a path, found without pytest: its folder ``.upskill`` holds the stored replies."""
+"""Finds pytest's rootdir for a path without pytest. The rootdir's folder ``.upskill`` holds the stored replies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SECTIONS = {
     "pytest.ini": "", ".pytest.ini": "", "pytest.toml": "", ".pytest.toml": "", "pyproject.toml": "[tool.pytest",
     "tox.ini": "[pytest]", "setup.cfg": "[tool:pytest]",
 }  # fmt: skip
-"""The files that configure pytest, and what each must hold to count."""
+"""The files that can configure pytest. Each counts only if it contains the given text."""
 
 
 def rootdir_of(path: Path, invocation_dir: Path) -> Path:

@@ -1,4 +1,4 @@
-"""``Settings``: everything that a user can set for a run; and checks of the files that it names."""
+"""``Settings``, which has everything that a user can set for a run; and checks of the files that the settings name."""
 
 import secrets
 import tomllib
@@ -18,15 +18,15 @@ DEFAULTS: Mapping[str, Any] = {
     "arms": ("skill", "baseline"), "trials": 1, "turns": 1, "device": "auto", "sandbox": "auto", "timeout": 10.0,
     "item_timeout": 120.0, "replies": "auto", "gate": "estimate", "noise": NO_NOISE,
 }  # fmt: skip
-"""Values of settings that were not given. Those that are not listed are None, False or empty."""
+"""The values of settings that the user did not give. Settings that are not listed here are None, False or empty."""
 PROMPTS_STUDENT = "prompts"
 """The student of a run that only writes prompts and names no student."""
 KNOWN_TABLES = ("students", "gates")
-"""What ``[tool.upskill]`` may hold."""
+"""The tables that ``[tool.upskill]`` may contain."""
 
 REPORT = "--upskill-report"
 _PROBE = b"\0" * 65536
-"""Written, and removed: a disk without that much space cannot hold a report."""
+"""These bytes are written and removed as a test, because a disk without that much space cannot hold a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class ReportTarget:
 
     @classmethod
     def of(cls, text: str, folder: Path) -> "ReportTarget":
-        """What ``--upskill-report=text`` means if it is given in ``folder``."""
+        """Return the target that ``--upskill-report=text`` names if the option is given in ``folder``."""
         form, colon, path = text.partition(":")
         if not colon or form not in REPORT_FORMS:
             form, path = Path(text).suffix.lower(), text
         return cls(form, folder / Path(path).expanduser())
 
     def check(self, option: str = REPORT) -> None:
-        """Raises UsageError if the report cannot be written there, before anything runs."""
+        """Raise UsageError if the report cannot be written to this target. Called before anything runs."""
         if self.form == SKILL_CREATOR:
             _check_report_folder(self.path, option)
         else:
@@ -56,9 +56,10 @@ class ReportTarget:
 class Settings:
     """The settings of a run. Paths are absolute; ``seed`` is None until the controller draws one.
 
-    ``origins`` says where ``base_url`` and ``serve`` were given: an option, or a configuration file. A setting with its
-    default value has no origin. ``typed`` are the flags of this command line, without those of ``addopts``; empty in a
-    worker. ``arms_named``: the arms are not the default ones. ``unused`` is an ini value that ``--upskill`` overrides.
+    ``origins`` says where ``base_url`` and ``serve`` were given: in an option, or in a configuration file. A setting
+    with its default value has no origin. ``typed`` are the flags of this command line, without the flags of
+    ``addopts``; in a worker it is empty. ``arms_named`` is true if the arms are not the default ones. ``unused`` is an
+    ini value that ``--upskill`` overrides.
     """
 
     students: tuple[str, ...]
@@ -92,9 +93,9 @@ class Settings:
     rootdir: Path
     invocation_dir: Path
     unset: Mapping[str, Any] = field(default_factory=lambda: DEFAULTS)
-    """The value of each setting if its option is left out: the ini value, else the default."""
+    """The value of each setting if its option is left out: the ini value, or the default if there is no ini value."""
     pytest_options: tuple[str, ...] = ()
-    """Options of pytest's own that the user gave, and without which a command would find other files or values."""
+    """Options of pytest's own that the user gave, and that a command must repeat to find the same files and values."""
     typed: frozenset[str] = frozenset()
     arms_named: bool = False
     export: Path | None = None
@@ -131,7 +132,7 @@ def tables(pyproject: Path, name: str, each: str) -> Mapping[str, Mapping[str, A
 
 
 def check_writable(path: Path, option: str = REPORT) -> None:
-    """Raises UsageError if a file cannot be written. Creates the folder that it is in."""
+    """Create the folder of a file. Raise UsageError if the file cannot be written."""
     if path.is_dir():
         raise UsageError(f"{option}: {path} is a folder; name a file in it, such as {path / 'report.json'}")
     if path.is_fifo():
@@ -158,7 +159,7 @@ def _check_report_folder(path: Path, option: str) -> None:
 
 
 def check_folder(path: Path, option: str) -> None:
-    """Raises UsageError if no files can be written to a folder, which is created."""
+    """Create a folder. Raise UsageError if no files can be written to it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         _probe(path)
@@ -171,7 +172,7 @@ def _probe(folder: Path) -> None:
     try:
         probe.write_bytes(_PROBE)
     except PermissionError:
-        return  # a file that exists may be writable all the same
+        return  # an existing file may be writable even if its folder is not
     finally:
         probe.unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 REPORT_SUFFIXES = (".json", ".md", ".csv", ".html")
 REPORT_FORMS = {"skill-creator": "", "upskill": ".csv", "badge": ".json"}
-"""Reports that ``FORM:PATH`` asks for, and the suffix of the file: none for a folder."""
+"""The reports that ``FORM:PATH`` can request, with the suffix of the file; empty if the report is a folder."""
 _EXAMPLES = {"skill-creator": "DIR", "upskill": "FILE.csv", "badge": "FILE.json"}
 
 
@@ -32,7 +32,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def arms(text: str) -> tuple[str, ...]:
-    """Arms without repeats, in the order given; their slugs differ. ``skill,skill`` is an A/A run."""
+    """Return the arms in the given order, without repeats and with different slugs. ``skill,skill`` is an A/A run."""
     from pytest_upskill.skills.arms import REPEAT, SKILL, slug
 
     given = names(text)
@@ -58,7 +58,7 @@ def _matching(pattern: str, expected: str, convert: Callable[[str], T]) -> Calla
 
 positive_int = _matching(r"0*[1-9][0-9]*", "a whole number of at least 1", int)
 arch = _matching(r"sm_[0-9]{2,3}[af]?", "an architecture of GPUs such as sm_90", str)
-"""As nvcc's ``-arch`` takes it."""
+"""A parser of an architecture in the form that nvcc's ``-arch`` accepts."""
 usd = _matching(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", "an amount of USD such as 2.50", float)
 _NUMBER = re.compile(r"(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?P<percent>%)?")
 
@@ -87,7 +87,7 @@ def seed(text: str) -> int:
 
 
 def noise(text: str) -> Noise:
-    """The number of other skills, and a seed that chooses others: ``20`` or ``20:7``."""
+    """Return the number of other skills, and the seed that chooses them, from ``20`` or ``20:7``."""
     from pytest_upskill.skills.noise import Noise, most
 
     if not (found := re.fullmatch(r"([0-9]{1,6})(?::([0-9]{1,18}))?", text)):
@@ -124,7 +124,9 @@ replies = _choice("source of replies", "auto", "live", "record", "replay", "kept
 
 
 def reports(text: str) -> tuple[str, ...]:
-    """Paths of reports, separated by commas or line ends. The suffix is the form of each, or ``FORM:`` before it."""
+    """Return paths of reports, separated by commas or line ends. The suffix, or ``FORM:`` before the path, gives the
+    form.
+    """
     return tuple(map(_report, names(text)))
 
 
@@ -140,7 +142,7 @@ def _report(text: str) -> str:
 
 
 def known_failures(text: str) -> tuple[KnownFailure, ...]:
-    """``SKILL[/CASE] STUDENT: REASON``, one a line."""
+    """Parse lines of the form ``SKILL[/CASE] STUDENT: REASON``."""
     from pytest_upskill.records.gating import known_failures
 
     return known_failures(text)

@@ -1,7 +1,7 @@
-"""Attempts of students: a reply, and the judgement of its kernel. Attempts at later items start while an earlier one
-is judged; their exceptions are raised when their own item runs.
+"""Attempts of students: a reply, and the judgement of its kernel.
 
-A thread extracts the kernel as soon as the reply is there, and submits it to the judge.
+Attempts at later items start while an earlier item is judged. Their exceptions are raised when their own item runs. A
+thread extracts the kernel as soon as the reply arrives, and submits the kernel to the judge.
 """
 
 import contextlib
@@ -23,12 +23,15 @@ from pytest_upskill.replies.scheduling import Replies, Wanted
 from pytest_upskill.students.files import writing_below
 
 CHECKED_TOGETHER = 2
-"""Solutions of later cases that are built while another one is checked."""
+"""How many solutions of later cases are built at once while another solution is checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A reply, what was found in it, and the judgement of that; both are None without a kernel."""
+    """A reply, what was extracted from it, and the judgement of its kernel.
+
+    ``extraction`` is None for a text case. ``judgement`` is None if the reply holds no kernel.
+    """
 
     reply: Reply
     extraction: Extraction | None = None
@@ -36,10 +39,10 @@ class Answered:
 
 
 class Attempts:
-    """Starts attempts, and waits for them. Belongs to the main thread.
+    """Starts attempts, and waits for them. All methods must be called from the main thread.
 
-    Replies are kept below ``rootdir``; ``question`` is a task's first question, and ``request`` makes a request from a
-    task and a kernel. ``judge_text`` starts the judgement of a reply to a text case, from another thread.
+    Replies are kept below ``rootdir``. ``question`` returns a task's first question. ``request`` makes a request from a
+    task and a kernel. ``judge_text`` starts the judgement of a reply to a text case, and is called from another thread.
     """
 
     def __init__(
@@ -60,9 +63,10 @@ class Attempts:
         self._unchecked: deque[Task] = deque()
 
     def prefetch(self, near: Iterable[Task], later: Iterable[Task]) -> None:
-        """Start the first attempts at ``near`` tasks, and only request the replies to ``later`` ones.
+        """Start the first attempts at ``near`` tasks, and only request the replies to ``later`` tasks.
 
-        Of the cases that have yet to be checked, only the first is checked now: the others would delay its item.
+        Of the cases that have yet to be checked, only the case of the first task is checked now, because checking the
+        others would delay the first item.
         """
         fresh = [task for task in near if task.id not in self._pending]
         self._gate.build_ahead(fresh)
@@ -76,7 +80,7 @@ class Attempts:
                 self._want_early(task)
 
     def first(self, task: Task) -> Answered:
-        """Wait for the first attempt, which is started unless it is under way."""
+        """Wait for the first attempt at a task. Start it if it has not been started yet."""
         return self._result(self._pending.get(task.id) or self._first(task))
 
     def again(self, task: Task, question: Question) -> Answered:
@@ -84,11 +88,11 @@ class Attempts:
         return self._result(self._begin(task, question))
 
     def forget(self, task: Task) -> None:
-        """Drop the attempt at a task that was run."""
+        """Drop the attempt at a task that has finished."""
         self._pending.pop(task.id, None)
 
     def close(self) -> None:
-        """Drop what is under way, start no further work, and do not wait."""
+        """Drop all attempts, start no further work, and do not wait for work that is under way."""
         self._pending.clear()
         self._pool.close()
 
@@ -97,16 +101,16 @@ class Attempts:
         if task.example is not None and task.case.kind == "kernel":
             from pytest_upskill.oracle.draw import parse_example
 
-            parse_example(task.example, task.case)  # a mistake in it must not cost a query
+            parse_example(task.example, task.case)  # a mistake in the example must not cost a query
         self._gate.check(task)
         return self._begin(task, self._question(task))
 
     def _begin(self, task: Task, question: Question) -> Job[Answered]:
-        """Requests the reply, with priority over replies that nothing waits for yet, and then its judgement."""
+        """Request the reply, ahead of replies that nothing waits for yet, and then the judgement of the reply."""
         wanted = wanted_of(task, question)
         if wanted.case.kind == "kernel":
-            # The thread must not run the reference; nor parse Python, which Hypothesis does on this thread, and pytest
-            # where it imports a language.
+            # The pool's thread must neither run the reference nor parse Python, because this thread parses Python, too:
+            # Hypothesis does, and pytest when it imports a language.
             language_of(wanted.case)
             signature_of(wanted.case)
             parsed_case(wanted.case.text, wanted.case.name)
@@ -125,7 +129,7 @@ class Attempts:
         return Answered(reply, extraction, self._backend.submit(self._request(task, extraction.kernel)))
 
     def _result(self, job: Job[Answered]) -> Answered:
-        """Wait for an attempt. Meanwhile cases of later tasks are checked, and their replies requested."""
+        """Wait for an attempt. Meanwhile, check the cases of later tasks and request their replies."""
         while self._unchecked and not job.given.done():
             self._gate.build_ahead(list(self._unchecked)[:CHECKED_TOGETHER])
             task = self._unchecked.popleft()
@@ -135,7 +139,9 @@ class Attempts:
         return job.result()
 
     def _want_early(self, task: Task) -> None:
-        """Requests a reply if its case has passed its self-check; otherwise queues the task for ``_result``."""
+        """Request the reply to a task if its case has passed its self-check. Otherwise queue the task for
+        ``_result``.
+        """
         if task.id in self._wanted or not self._replies.asks(task.student or ""):
             return
         if not self._gate.is_open(task):
@@ -146,6 +152,6 @@ class Attempts:
 
 
 def wanted_of(task: Task, question: Question) -> Wanted:
-    """What is wanted of a student for a task."""
+    """Return the request for a task's reply."""
     assert task.case is not None and task.student is not None
     return Wanted(task.id, task.student, question, task.case, task.skill_path.parent, task.record)

@@ -21,13 +21,13 @@ from pytest_upskill.records import Assertion, ItemKind, Kernel, Reply
 from pytest_upskill.students.golden import as_reply
 
 MoreAssertions = Callable[[Case, Reply, Kernel | None], Iterable[Assertion]]
-"""A project's own assertions on a reply."""
+"""Returns a project's own assertions on a reply."""
 
 
 def subject_of(case: Case | None, more: MoreAssertions | None = None, signature: Signature | None = None) -> Subject:
-    """The self-check's input for a case, whose solution must pass ``more`` as well. Raises CaseError.
+    """Return the self-check's input for a case. The case's solution must also pass ``more``. Raises CaseError.
 
-    Without ``signature``, the case's reference runs to derive it.
+    Without ``signature``, the case's reference runs to derive the signature.
     """
     assert case is not None
     subject = Subject(case, language_of(case), signature or signature_of(case))
@@ -35,8 +35,9 @@ def subject_of(case: Case | None, more: MoreAssertions | None = None, signature:
 
 
 def _problem(subject: Subject, more: MoreAssertions | None) -> Assertion | None:
-    """The first assertion that the solution fails if it is read as a reply: ``reply``, ``contract``, or one of the
-    project's own; None if there is none.
+    """Read the solution as a reply, and return the first assertion that it fails; None if it fails none.
+
+    The assertion is ``reply``, ``contract``, or one of the project's own.
     """
     case, contract = subject.case, contract_of(subject.case)
     assert case.solution is not None
@@ -51,8 +52,10 @@ def _problem(subject: Subject, more: MoreAssertions | None) -> Assertion | None:
 
 
 class CaseGate:
-    """``machine`` finds the one that a language runs on; ``submit`` starts builds in the background; ``timeout`` (s) is
-    for each call of a solution, which must pass ``more`` as well.
+    """Lets a student be queried only for cases that pass their self-check.
+
+    ``machine`` returns the machine that a language runs on. ``submit`` starts builds in the background. ``timeout`` (s)
+    limits each call of a solution. A solution must also pass ``more``.
     """
 
     def __init__(
@@ -68,11 +71,13 @@ class CaseGate:
     def build_ahead(self, tasks: Iterable[Task]) -> None:
         """Start the builds of solutions whose cases have yet to be checked."""
         for task in (task for task in tasks if _is_gated(task) and task.kind is ItemKind.KERNEL):
-            with contextlib.suppress(Exception):  # raised again where the item is run
+            with contextlib.suppress(Exception):  # the exception is raised again when the item runs
                 self._self_check.send_ahead(self._subject(task.case), self._submit)
 
     def is_open(self, task: Task) -> bool:
-        """Whether it is known already that the task's student may be queried."""
+        """Return whether the task's student may be queried. False if this is not known yet, because the case was not
+        checked.
+        """
         if not _is_gated(task):
             return True
         if task.kind is ItemKind.TEXT:
@@ -80,25 +85,25 @@ class CaseGate:
         return self._self_check.is_known_to_be_good(self._subject(task.case))
 
     def check(self, task: Task) -> None:
-        """Raises CaseError for a case that fails its self-check."""
+        """Raise CaseError if the task's case fails its self-check. Nothing is checked for the items of ``golden``."""
         if not _is_gated(task):
             return
         assert task.case is not None
         text = task.kind is ItemKind.TEXT
         quality = self._text(task.case) if text else self._self_check.quality(self._subject(task.case))
-        # The reply to a text case with a rubric only is kept, although nothing judges it.
+        # A text case that has only a rubric cannot be self-checked. Its reply is kept nevertheless.
         if quality.problem is not None and not (text and quality.inconclusive):
             problem = in_case_file(quality.problem, task.case)
             what = f"not asked, because the case fails its self-check: {problem}"
-            raise CaseError(what, task.case.path if problem == quality.problem else None)  # else it has a place
+            raise CaseError(what, task.case.path if problem == quality.problem else None)  # else it names a place
         self._examples[task.id] = quality.more
 
     def examples(self, task: Task) -> tuple[str, ...]:
-        """The examples that the self-check adds to those of a task that it was checked for."""
+        """Return the examples that the self-check adds to a task's own examples; none before ``check`` was called."""
         return self._examples.get(task.id, ())
 
     def whole(self, case: Case) -> Checked:
-        """Everything that the self-check finds. Raises CaseError, InfrastructureError."""
+        """Return everything that the self-check of a case finds. Raises CaseError, InfrastructureError."""
         if case.kind == "text":
             quality = self._text(case)
             return Checked(quality, None, quality.advice)
@@ -111,16 +116,18 @@ class CaseGate:
         return self._texts[case.text_hash]
 
     def _subject(self, case: Case | None) -> Subject:
-        """The same for all tasks of a case: its solution is read once."""
+        """Return the self-check's input for a case. It is cached, so that a case's solution is read only once."""
         assert case is not None
         key = (str(case.path), case.name, case.text_hash)
         if key not in self._subjects:
-            # A published kernel is held against a case of another contract, which its solution has.
+            # The solution has the case's original contract, not the contract under which a published kernel is judged.
             written = parse_case(case.text, case.path, case.skill, trusted=case.trusted) if case.hub else case
             self._subjects[key] = subject_of(written, self._more)
         return self._subjects[key]
 
 
 def _is_gated(task: Task) -> bool:
-    """Whether a student is queried; a case's own solution is part of the self-check."""
+    """Return whether a student is queried for the task. The student ``golden``, which replies with solutions, does not
+    count.
+    """
     return task.kind in (ItemKind.KERNEL, ItemKind.TEXT) and task.student != "golden"

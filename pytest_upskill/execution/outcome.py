@@ -1,4 +1,4 @@
-"""The outcome of an item, from how it ended: verdicts of text cases, notes, the line of the source to show."""
+"""Makes the outcome of an item from how the item ended, with notes and the line of the source to show."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outcome:
-    """The outcome of a verdict that was reached without running anything."""
+    """Return the outcome for a verdict that was reached without running anything."""
     return Outcome(
         id=task.id,
         kind=task.kind,
@@ -51,7 +51,9 @@ def outcome_of(task: Task, verdict: Verdict, reply: Reply | None = None) -> Outc
 
 
 def _untrusted(task: Task) -> tuple[str, ...]:
-    """The note on an item whose case's Python runs in a sandbox: the summary names the cases of each note."""
+    """Return a note if the Python code of the task's case runs in a sandbox. The summary lists the cases of each
+    note.
+    """
     if task.case is None or task.case.trusted:
         return ()
     folder = shlex.quote(shown_path(task.case.path.parent.parent))
@@ -59,7 +61,7 @@ def _untrusted(task: Task) -> tuple[str, ...]:
 
 
 def spec_outcome(task: Task) -> Outcome:
-    """Validate the skill itself."""
+    """Validate the skill itself, and return the outcome."""
     problems = validate(task.skill_path)
     file = skill_file(task.skill_path)
     errors = [str(SkillError(one.message, file, one.line)) for one in problems if one.severity == "error"]
@@ -69,7 +71,7 @@ def spec_outcome(task: Task) -> Outcome:
 
 
 def mutants_outcome(task: Task, checked: Checked, seconds: float) -> Outcome:
-    """The outcome of a self-check. The score of the mechanical mutants is advice: it fails nothing."""
+    """Return the outcome of a self-check. The score of the mechanical mutants is only advice, and fails nothing."""
     outcome = outcome_of(task, verdict_of(checked.quality.assertions, inconclusive=checked.quality.inconclusive))
     outcome = replace(outcome, seconds=Seconds(run=seconds), score=checked.score)
     outcome = replace(outcome, notes=(*_untrusted(task), *checked.notes))
@@ -79,7 +81,7 @@ def mutants_outcome(task: Task, checked: Checked, seconds: float) -> Outcome:
 def kernel_outcome(
     task: Task, case: Case, answered: Answered, result: JudgeResult | None, further: Sequence[Assertion]
 ) -> Outcome:
-    """The outcome of a kernel item; ``result`` is None if the reply holds no kernel to judge."""
+    """Return the outcome of a kernel item. ``result`` is None if the reply holds no kernel to judge."""
     extraction, reply = answered.extraction, answered.reply
     assert extraction is not None
     verdict = _without_kernel(case, extraction, further) if result is None else _with_reply(result.verdict, further)
@@ -115,7 +117,9 @@ def _not_executed(result: JudgeResult | None, name: str) -> str:
 
 
 def _with_reply(verdict: Verdict, further: Sequence[Assertion]) -> Verdict:
-    """The judge's verdict with the assertions that the judge does not make: ``reply``, and ``further`` ones."""
+    """Return the judge's verdict with two kinds of assertions that the judge does not make: ``reply`` and
+    ``further``.
+    """
     if not verdict.assertions:
         return verdict
     assertions = (Assertion("reply", True), *verdict.assertions, *further)
@@ -134,7 +138,9 @@ def _without_kernel(case: Case, extraction: Extraction, further: Sequence[Assert
 
 
 def cut_off(task: Task, reply: Reply) -> Outcome | None:
-    """The outcome of a reply that failed because it was cut off, which is not the student's fault; else None."""
+    """Return an inconclusive outcome if a failed reply was cut off, because that is not the student's fault;
+    else None.
+    """
     if reply.finish != "length":
         return None
     problem = f"the reply was cut off after {reply.tokens.output} tokens, before it was complete"
@@ -143,13 +149,13 @@ def cut_off(task: Task, reply: Reply) -> Outcome | None:
 
 
 def with_source(outcome: Outcome, language: Language, source: str | None) -> Outcome:
-    """The outcome with the source that was judged, and the line that its report shows."""
+    """Return the outcome with the source that was judged, and with the line of it that the report shows."""
     line, why = (None, "") if source is None else _line_to_show(language, source, outcome.verdict) or (None, "")
     return replace(outcome, source=source, source_name=language.source_name, shown_line=line, shown_why=why)
 
 
 def _line_to_show(language: Language, source: str, verdict: Verdict) -> tuple[int, str] | None:
-    """The line that is to blame, if it is known; otherwise the language's guess, with what it is."""
+    """Return the line that is to blame, if it is known. Otherwise return the language's guess, with a description."""
     failed, found = verdict.headline, verdict.counterexample
     if failed is None or failed.name == "reply":
         return None
@@ -160,5 +166,5 @@ def _line_to_show(language: Language, source: str, verdict: Verdict) -> tuple[in
     if known is not None and 1 <= known <= len(source.splitlines()):
         return known, ""
     if failed.name.partition("[")[0] not in language.checks:
-        return None  # a line that writes an output says nothing about the signature, or a project's own assertion
+        return None  # these assertions are about the whole source
     return language.line_to_show(source, found.worst.output if found and found.worst else None)

@@ -1,4 +1,4 @@
-"""The pipeline of an item, whose order only this module knows: prompt, reply, judgement, outcome; turns.
+"""The pipeline of an item, whose order only this module knows: prompt, reply, judgement, outcome, further turns.
 
 A ``Task`` and an ``Outcome`` are plain data. Replies come from ``Replies``, judgements from a backend of ``judging``.
 """
@@ -53,16 +53,18 @@ _JUDGING = (
     "pytest_upskill.oracle.explore",
     "pytest_upskill.case_quality.mutation_run",
     "pytest_upskill.case_quality.quality",
-    "numpy.random",  # by Hypothesis
+    "numpy.random",  # called by Hypothesis
     "system_calls.tables.x86_64",
 )
-"""What would be imported when the first kernel is judged."""
+"""The modules that judging needs. Otherwise they would be imported when the first kernel is judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeOptions:
-    """What all requests of a run share; ``timeout`` (s) is for each call of a kernel, ``item_timeout`` for all of
-    them."""
+    """The options that all requests of a run share.
+
+    ``timeout`` (s) limits each call of a kernel, ``item_timeout`` (s) all calls of an item together.
+    """
 
     timeout: float
     architecture: str | None = None
@@ -72,9 +74,10 @@ class JudgeOptions:
 
 
 class Pipeline:
-    """Runs tasks. Replies are kept below ``rootdir``; with ``prompts``, prompts are written there and no student is
-    queried. ``machine`` is called before a kernel is built, and ``built`` afterwards. ``judge_of`` a student judges the
-    rubrics of its replies.
+    """Runs tasks. Replies are kept below ``rootdir``.
+
+    With ``prompts``, prompts are written to this folder and no student is queried. ``machine`` is called before a
+    kernel is built, ``built`` after it. ``judge_of`` returns the judge for the rubrics of a student's replies.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class Pipeline:
         self._prompts, self._more_assertions = prompts, more_assertions
         self._renderer = PromptRenderer()
         self._prompt_of: dict[str, str] = {}
-        """By digest of a prompt: the first item that has it."""
+        """The first item that has a prompt, by the digest of the prompt."""
         self._skill_digests: dict[Path, str] = {}
         self._backend = InProcess(lambda request: self._machine_of(request.device), built)
         begin, timeout = self._backend.begin, options.timeout
@@ -105,8 +108,9 @@ class Pipeline:
         )
 
     def load(self, tasks: Iterable[Task]) -> None:
-        """Import what these tasks need of ours and of libraries, and run nothing of a plugin's contract. What cannot
-        be imported is reported where the task is run.
+        """Import the modules that these tasks need, without running code of a plugin's contract.
+
+        An import error is reported when the task is run.
         """
         cases = [task.case for task in tasks if task.case is not None and task.case.kind == "kernel"]
         with importing():
@@ -119,15 +123,15 @@ class Pipeline:
                     language_of(case), contract_of(case)
 
     def prefetch(self, tasks: Iterable[Task], later: Iterable[Task] = ()) -> None:
-        """Start replies and builds of ``tasks``, and only the replies of ``later`` ones."""
+        """Start the replies and builds of ``tasks``, and only the replies of ``later`` tasks."""
         self._attempts.prefetch(filter(self._is_asked, tasks), filter(self._is_asked, later))
 
     def estimate(self, tasks: Iterable[Task]) -> str:
-        """The most that the replies to these tasks can cost, in words; empty if no student has to be queried."""
+        """Return the maximum cost of the replies to these tasks, in words; empty if no student has to be queried."""
         questions: list[tuple[StudentConfig, Sequence[WorstCase]]] = []
         outdated = 0
         for task in filter(self._is_asked, tasks):
-            with contextlib.suppress(UpskillError):  # reported when the task is run
+            with contextlib.suppress(UpskillError):  # the error is reported when the task is run
                 wanted, is_known = wanted_of(task, self._renderer.of(task)), True
                 if self._replies.asks(wanted.student):
                     questions.append(self._replies.worst_case(wanted, task.turns))
@@ -137,13 +141,17 @@ class Pipeline:
         return estimate(questions, outdated)
 
     def rubric_costs(self, task: Task, wanted: Wanted, is_known: bool) -> list[tuple[StudentConfig, list[WorstCase]]]:
-        """What a judge of the reply's rubric can cost at most; ``is_known``: the wanted reply is there already."""
+        """Return the maximum cost of judging the reply's rubric. ``is_known`` says that the wanted reply is stored
+        already.
+        """
         if wanted.case.kind != "text":
             return []
         return self._texts.rubric.worst_cases(task, self._replies.want(wanted).result() if is_known else None)
 
     def run(self, task: Task) -> Outcome:
-        """Query and judge. The outcome reports what goes wrong with a student, a case or a server."""
+        """Query the student and judge the reply. Errors of the student, the case or a server become part of the
+        outcome.
+        """
         outcome = self._outcome(task)
         outdated = self._replies.outdated(task.id)
         reused = self._replies.earlier.reused(task.id)
@@ -184,7 +192,7 @@ class Pipeline:
             self._attempts.forget(task)
 
     def close(self) -> None:
-        """Drop what is under way, and do not wait."""
+        """Drop work that is under way, without waiting for it."""
         self._attempts.close()
         self._backend.close()
 
@@ -206,7 +214,11 @@ class Pipeline:
         return turns.converse(first, task.turns, self._replies.student(task.student), again, case.language)
 
     def _first_question(self, task: Task) -> Question:
-        """The task's question; for an ``example`` with replies in files, that of the last turn, which failed on it."""
+        """Return the task's question.
+
+        If an ``example`` is given and the replies are in files, return the question of the last turn: the example that
+        failed belongs to the reply of that turn.
+        """
         question = self._renderer.of(task)
         assert task.student is not None
         kept = task.example is not None and self._replies.student(task.student).config.provider == "files"
@@ -220,7 +232,7 @@ class Pipeline:
         return outcome_of(task, Verdict(VerdictKind.INCONCLUSIVE, reason=f"nothing was asked: the prompt is in {path}"))
 
     def _device_of(self, language: Language) -> str:
-        """The run's device, or the language's first device if the language does not support the run's."""
+        """Return the run's device, or the language's first device if the language does not support the run's device."""
         device = self._machine().device
         return device if device in language.devices else language.devices[0]
 
@@ -270,7 +282,7 @@ class Pipeline:
 
 
 def _raise_problem(result: JudgeResult | None, case: Case) -> None:
-    """Raises the error that prevented a verdict on the kernel."""
+    """Raise the error that prevented a verdict on the kernel."""
     problem = result.problem if result else None
     if problem is None:
         return

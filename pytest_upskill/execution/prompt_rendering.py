@@ -1,4 +1,6 @@
-"""From a task to the question for its student. Belongs to the main thread: a signature runs the case's reference."""
+"""Renders the question of a task. Used on the main thread only, because deriving a signature runs the case's
+reference.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,14 +19,14 @@ from pytest_upskill.students.reading import most_rounds
 
 
 class PromptRenderer:
-    """Renders questions; keeps the texts of arms, which many tasks share."""
+    """Renders questions, and caches the texts of arms, which many tasks share."""
 
     def __init__(self) -> None:
         self.triggers = triggers.TriggerQuestions()
         self._guidance: dict[tuple[str, Path, str, str | None, Noise], Guidance | None] = {}
 
     def of(self, task: Task) -> Question:
-        """The task's question. Raises CaseError if the reference fails, SkillError for an arm without text."""
+        """Return the task's question. Raises CaseError if the reference fails, SkillError if the arm has no text."""
         assert task.case is not None
         if task.case.kind == "trigger":
             arm, prompt = triggers.arm_of(task), self.triggers.prompt(task)
@@ -47,10 +49,10 @@ class PromptRenderer:
 def build_prompt(
     case: Case, signature: Signature | None, guidance: str | None, files: Mapping[str, str] | None = None
 ) -> Prompt:
-    """The prompt for a case in an arm that adds ``guidance`` (None: nothing). ``signature`` is None for a text case.
+    """Return the prompt for a case in an arm that adds ``guidance`` (None: the arm adds nothing).
 
-    ``files`` can be read through a tool; ``guidance`` then only says what they are about. The user's text is the same
-    in every arm: an arm's guidance is added to the system text, and changes nothing else.
+    ``signature`` is None for a text case. The student can read ``files`` through a tool; ``guidance`` then only says
+    what they are about. The user's text is the same in every arm, because guidance is added to the system text only.
     """
     files = files or {}
     if signature is None:
@@ -60,7 +62,7 @@ def build_prompt(
 
 
 def _guided(system: str, guidance: str | None, files: Mapping[str, str]) -> str:
-    """The system text with an arm's guidance; a text case has no other system text."""
+    """Return the system text with an arm's guidance. For a text case, the guidance is the whole system text."""
     if guidance is not None and files:
         system = Template(prompt_text("tools")).substitute(
             system=system, guidance=guidance.strip(), rounds=most_rounds(files)

@@ -1,8 +1,9 @@
 """Rubrics: statements about the reply to a text case, which another model judges. Kernels are never judged this way.
 
-The judge gets the reply between two lines with a mark that depends on the reply's text, so that no reply can hold it.
-It is asked until two of its answers agree on each statement, three times at most; every second time the statements are
-in reverse order. An answer that cannot be read is asked for once more, and then counts for nothing.
+The judge gets the reply between two lines that contain a mark. The mark is a hash of the reply, so that no reply can
+contain its own mark. The judge is asked until two of its answers agree on each statement, but at most three times.
+Every second question lists the statements in reverse order. If an answer cannot be read, the question is repeated once;
+if the second answer cannot be read either, it does not count.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from pytest_upskill.students.files import writing_below
 ARM = "rubric"
 """How the arms of a judge's questions begin: ``rubric-<student>-<arm of the reply>``."""
 MOST, AGREE = 3, 2
-"""The most answers of a judge to one reply, and how many of them decide a statement."""
+"""The maximum number of a judge's answers to one reply, and how many equal answers decide a statement."""
 _READINGS = 2
 _LINE = re.compile(
     r"^[^\w\n]*(?:statement\s+)?(?P<number>\d{1,4})[^\w\n!?~\u00ac\u2260\u2717\u2718\u274c]{1,6}"
@@ -53,24 +54,27 @@ _FILLERS = frozenset(
     really so sorry statement that the then this verdict wait yet
     """.split()  # noqa: SIM905 - a table
 )
-"""Words beside which a verdict in a clause of a reason is a second verdict, and no part of a sentence."""
+"""Words that carry no meaning of their own. A clause of a reason that consists only of these words and of a verdict is
+a second verdict, not a part of a sentence.
+"""
 _AGAIN = (
     "This answer cannot be read: {problem}. Answer again, with {number} and nothing else, such as "
     "'1: no - it names no file'."
 )
 
 JudgeOf = Callable[[str], StudentConfig | None]
-"""The judge of a student's replies; None without one."""
+"""Returns the judge of a student's replies, None if there is none."""
 
 
 class Unreadable(ValueError):
-    """A judge's answer without one line for each statement; the text says what is wrong."""
+    """A judge's answer does not have exactly one line for each statement. The message says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The assertions on a rubric, and why it is undecided, if it is. ``record`` is None if no judge was asked; ``note``
-    says what speaks against the judge.
+    """The assertions on a rubric, and why they are undecided (``inconclusive``), if they are.
+
+    ``record`` is None if no judge was asked. ``note`` says what speaks against the judge.
     """
 
     assertions: tuple[Assertion, ...]
@@ -80,7 +84,9 @@ class Judged:
 
 
 def rubric_prompt(case: Case, reply: str, order: Sequence[int]) -> Prompt:
-    """The question about a reply; ``order`` has the places of the statements, in the order in which they are shown."""
+    """Return the question about a reply. ``order`` has the indices of the statements in the order in which they are
+    shown.
+    """
     assert case.expect is not None
     answer, statements = answer_text(reply).strip(), [case.expect.rubric[place] for place in order]
     seen = "\0".join([case.task, *statements, answer])
@@ -96,8 +102,9 @@ def _lines(number: int) -> str:
 
 
 def read_answer(text: str, number: int) -> list[tuple[bool, str]]:
-    """Whether each of ``number`` statements, in the order shown, is true, and why. Raises Unreadable unless there is
-    exactly one line for each.
+    """Return, for each of ``number`` statements in the order shown, whether it is true and the judge's reason.
+
+    Raises Unreadable unless the answer has exactly one line for each statement.
     """
     found: dict[int, tuple[bool, str]] = {}
     shown = answer_text(text)
@@ -118,7 +125,10 @@ def read_answer(text: str, number: int) -> list[tuple[bool, str]]:
 
 
 def _is_in_doubt(true: bool, rest: str, place: int) -> bool:
-    """Whether what follows a verdict takes it back: a question mark, or a clause that is another verdict."""
+    """Return whether ``rest``, the text after a verdict, takes the verdict back.
+
+    It does so by a question mark directly after the verdict, or by a clause that is a doubt or the opposite verdict.
+    """
     if re.match(r"[^\w\n]*\?", rest):
         return True
     text = _CHECK.sub(", yes,", _CROSS.sub(", no,", rest)).lower().replace("\u2019", "'")
@@ -137,7 +147,7 @@ def _is_in_doubt(true: bool, rest: str, place: int) -> bool:
 
 @dataclass
 class _Answers:
-    """The readable answers of a judge to one reply, each with whether each statement is true, and why."""
+    """A judge's readable answers to one reply. Each answer says for each statement whether it is true, and why."""
 
     statements: int
     given: list[list[tuple[bool, str]]] = field(default_factory=list)
@@ -145,7 +155,7 @@ class _Answers:
     replies: list[Reply] = field(default_factory=list)
 
     def verdict(self, place: int, agree: int) -> bool | None:
-        """The result that at least ``agree`` answers give for a statement; None if fewer agree."""
+        """Return the result that at least ``agree`` answers give for a statement; None if fewer answers agree."""
         votes = [answer[place][0] for answer in self.given]
         return next((side for side in (False, True) if votes.count(side) >= agree), None)
 
@@ -164,22 +174,23 @@ class _Answers:
 
 
 class RubricJudge:
-    """Judges rubrics with ``judge_of`` each student, through ``replies``: ledger, cassettes and budget are theirs.
+    """Judges rubrics. ``judge_of`` returns the judge for a student's replies.
 
-    Answers are kept below ``rootdir``.
+    The judge is asked through ``replies``, so its answers use the same ledger, cassettes and budget as those of
+    students. Answers are also kept below ``rootdir``.
     """
 
     def __init__(self, replies: Replies, judge_of: JudgeOf, rootdir: Path) -> None:
         self._replies, self._judge_of, self._rootdir = replies, judge_of, rootdir
 
     def begin(self, task: Task, reply: Reply) -> None:
-        """Requests the first answers of the judge, for ``judge`` to find."""
+        """Request the judge's first answers early, so that ``judge`` finds them."""
         if (judge := self._judge(task)) is not None and answer_text(reply.text).strip():
             for number in range(1, (1 if is_at_hand(judge) else AGREE) + 1):
                 self._replies.want(self._wanted(task, judge, self._question(task, reply, number)))
 
     def judge(self, task: Task, reply: Reply) -> Judged:
-        """The assertions ``rubric[STATEMENT]``. Raises what the judge's replies raise."""
+        """Return the assertions ``rubric[STATEMENT]``. Raises the exceptions of the judge's replies."""
         assert task.case is not None and task.case.expect is not None
         rubric = task.case.expect.rubric
         if not rubric:
@@ -204,8 +215,9 @@ class RubricJudge:
         return f"the judge {judge.name} ({judge.model}) is of its student's family, {family}: {rule}"
 
     def worst_cases(self, task: Task, reply: Reply | None) -> list[tuple[StudentConfig, list[WorstCase]]]:
-        """What the judge's answers to a task's reply can cost at most; empty without a judge that is asked. None stands
-        for the longest reply, whose tokens are taken for bytes.
+        """Return the maximum cost of the judge's answers to a task's reply; empty if no judge has to be asked.
+
+        If ``reply`` is None, the longest possible reply is assumed, with one byte for each token.
         """
         judge, case = self._judge(task), task.case
         if judge is None or not (case and case.expect and case.expect.rubric) or not self._replies.asks(judge.name):
@@ -217,7 +229,7 @@ class RubricJudge:
         wanted = (self._wanted(task, judge, self._question(task, reply, number)) for number in range(1, MOST + 1))
         readings = [self._replies.worst_case(each, _READINGS)[1] for each in wanted]
         unknown = [len(each) == _READINGS for each in readings]
-        if not any(unknown[:AGREE]):  # they agree, or the third answer is stored as well
+        if not any(unknown[:AGREE]):  # two stored answers agree, or the third answer is stored as well
             return []
         return [(judge, [one for each, open_ in zip(readings, unknown, strict=True) if open_ for one in each])]
 
@@ -225,7 +237,7 @@ class RubricJudge:
         return self._judge_of(task.student) if task.student else None
 
     def _ask(self, task: Task, judge: StudentConfig, reply: Reply, number: int, answers: _Answers) -> None:
-        """Ask for one answer; one that cannot be read is asked for again, with the reason."""
+        """Ask for one answer. If the answer cannot be read, ask again and give the reason."""
         question = self._question(task, reply, number)
         for reading in range(_READINGS):
             if reading and not self._replies.student(judge.name).goes_on(question):
@@ -263,7 +275,7 @@ class RubricJudge:
 
 
 def _order(number: int, statements: int) -> range:
-    """The places of the statements in the order of the judge's answer with this number."""
+    """Return the indices of the statements in the order in which question ``number`` to the judge lists them."""
     return range(statements) if number % 2 else range(statements - 1, -1, -1)
 
 

@@ -1,4 +1,6 @@
-"""Places in a case's own solution (``kernel.cu:3``), as places in the case's file, where an author corrects them."""
+"""Converts places in a case's own solution (``kernel.cu:3``) to places in the case's file, where an author corrects
+them.
+"""
 
 import re
 from dataclasses import replace
@@ -9,11 +11,13 @@ from pytest_upskill.judging.signatures import language_of
 from pytest_upskill.records import Outcome
 
 _OF_THE_WHOLE = ("reply", "contract", "compiles")
-"""Assertions on the whole solution: without a line of their own they point to where it begins."""
+"""Assertions on the whole solution. If such an assertion has no line of its own, it points to the first line."""
 
 
 def in_case_file(text: str, case: Case) -> str:
-    """A text whose places in the case's own solution (``kernel.cu:3``) are those of the case's file."""
+    """Return the text with each place in the case's solution (``kernel.cu:3``) replaced by the place in the case's
+    file.
+    """
     if case.solution is None:
         return text
     first, path = case.solution.line, shown_path(case.path)
@@ -27,7 +31,7 @@ def in_case_file(text: str, case: Case) -> str:
 
 
 def outcome_in_case_file(outcome: Outcome, case: Case | None) -> Outcome:
-    """The outcome of a case's own solution, whose places are those of the case's file."""
+    """Return the outcome of a case's own solution with its places converted to places in the case's file."""
     if case is None or case.solution is None:
         return outcome
     verdict, found = outcome.verdict, outcome.verdict.counterexample

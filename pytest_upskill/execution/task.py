@@ -1,4 +1,4 @@
-"""One item on its way through the pipeline, as plain data: what is to be done."""
+"""One item on its way through the pipeline, as plain data that says what is to be done."""
 
 import hashlib
 import os
@@ -12,12 +12,14 @@ from pytest_upskill.skills.noise import NO_NOISE, Noise
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One item, as plain data. ``replay`` is the command that runs it again; ``example`` names the only one to try.
+    """One item, as plain data. ``replay`` is the command that runs the item again; ``example``, if given, is the only
+    example.
 
-    ``turns`` is how often the student may try; ``disclosure`` is how it gets to see the skill (``skills.arms.MODES``).
-    ``replay`` gets the example that failed if ``replay_example``; ``record`` is the command that records the reply, for
-    committing. ``skill`` is the skill's name in reports, and ``place`` its folder as seen from pytest's rootdir. With
-    ``text``, the student sees this SKILL.md instead of the one on disk; with ``noise``, other skills beside it.
+    ``turns`` is how often the student may try. ``disclosure`` is how the student gets to see the skill
+    (``skills.arms.MODES``). If ``replay_example`` is true, the example that failed is added to ``replay``. ``record``
+    is the command that records the reply in a file for git. ``skill`` is the skill's name in reports, and ``place`` its
+    folder relative to pytest's rootdir. With ``text``, the student sees this SKILL.md instead of the one on disk; with
+    ``noise``, the student sees other skills beside it.
     """
 
     id: str
@@ -42,11 +44,11 @@ class Task:
 
 
 def item_seed(session_seed: int, item_id: str) -> int:
-    """An item's own seed (63 bits): it depends on the session's seed and the item's id only."""
+    """Return an item's own seed (63 bits), which depends only on the session's seed and the item's id."""
     return int.from_bytes(hashlib.sha256(f"{session_seed}:{item_id}".encode()).digest()[:8], "big") >> 1
 
 
 def place_of(folder: Path, root: Path) -> str:
-    """A skill's folder as seen from pytest's rootdir, ``skills/tiny``; it ends in the folder's name."""
+    """Return a skill's folder relative to pytest's rootdir, such as ``skills/tiny``. It ends in the folder's name."""
     seen = Path(os.path.relpath(folder, root))
     return seen.as_posix() if seen.name == folder.name else f"{seen.as_posix()}/{folder.name}"

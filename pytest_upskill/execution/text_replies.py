@@ -1,4 +1,4 @@
-"""The outcome of a reply to a text case: what it must contain, and its rubric."""
+"""Makes the outcome of a reply to a text case from what the reply must contain, and from its rubric."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ from pytest_upskill.records import Assertion, Outcome, Reply, Verdict, VerdictKi
 
 
 class TextReplies:
-    """Judges replies to text cases. The judge of a rubric is asked about replies that meet all other expectations."""
+    """Judges replies to text cases. The judge of a rubric is asked only about replies that meet all other
+    expectations.
+    """
 
     def __init__(self, rubric: RubricJudge) -> None:
         self.rubric = rubric
 
     def begin(self, task: Task, reply: Reply) -> None:
-        """Requests what ``outcome`` will wait for. May be called from any thread."""
+        """Request the judge's answers that ``outcome`` will wait for. May be called from any thread."""
         rubric = task.case.expect.rubric if task.case and task.case.expect else ()
-        with contextlib.suppress(InfrastructureError):  # raised again by ``outcome``
+        with contextlib.suppress(InfrastructureError):  # ``outcome`` raises the exception again
             if rubric and all(one.passed for one in _assertions(task, reply)):
                 self.rubric.begin(task, reply)
 
     def outcome(self, task: Task, reply: Reply) -> Outcome:
-        """The outcome; a failure of the judge, or of its server, keeps the reply and is none of the student."""
+        """Return the outcome. If the judge or its server fails, the reply is kept, and the item does not count as
+        failed.
+        """
         found, judged = _assertions(task, reply), Judged(())
         try:
             if all(one.passed for one in found):

@@ -20,7 +20,7 @@ from pytest_upskill.skills.arms import SKILL, prompt_text
 from pytest_upskill.skills.noise import Noise
 
 ARM = "trigger"
-"""The arm of the questions, whose items have none."""
+"""The arm of the questions. Items of trigger evals have no arm themselves."""
 _NONE = re.compile(r"(?:none|null|nothing|no(?: skills?)?)(?![\w-])")
 _LINE = re.compile(r"^\W*skills?\W*[:=](?P<rest>.*)$", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(r"\w[\w.-]*")
@@ -28,7 +28,7 @@ _PARTS = re.compile(r"[,;/|()]|\s(?:and|or)\s|\s[-\u2013\u2014]+\s|->|\u2192")
 _DENIED = re.compile(
     r"\b(?:not|neither|nor|never|without|except|but|(?:instead|rather|other) (?:of|than))\b|n.t\b", re.IGNORECASE
 )
-"""A sentence with one of these may name a skill that is not chosen."""
+"""A sentence with one of these words may name a skill that the student does not choose."""
 _DOUBTED = re.compile(
     r"\?|^\W*(?:[!\u00ac\u2260]|~~)|(?<![\w-])(?:maybe|perhaps|possibly|unsure)(?![\w-])", re.IGNORECASE
 )
@@ -38,14 +38,16 @@ _LONGEST = 80
 
 
 def arm_of(task: Task) -> str:
-    """The arm of the question: that of pytest's runs, or of a version of the skill that is not on disk."""
+    """Return the arm of the question. It differs if the task's arm is a version of the skill that is not on disk."""
     version = f"{ARM}-{task.arm}" if task.arm and task.arm != SKILL else ARM
     return task.noise.arm(version)
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """What the queries of a skill have in common: the system text, the skill's name, and all names in the text."""
+    """What the queries of a skill have in common: the system text, the skill's name, and the names of all listed
+    skills.
+    """
 
     system: str
     own: str
@@ -53,20 +55,20 @@ class _Listing:
 
 
 class TriggerQuestions:
-    """Makes the questions, and reads the answers; keeps the lists of skills, which the queries of a skill share."""
+    """Makes the questions, and reads the answers. Caches the lists of skills, which all queries of a skill share."""
 
     def __init__(self) -> None:
         self._listings: dict[tuple[Path, str | None, Noise], _Listing] = {}
 
     def prompt(self, task: Task) -> Prompt:
-        """The question for a query. Raises SkillError."""
+        """Return the question for a query. Raises SkillError."""
         assert task.case is not None
         return Prompt(self._listing(task).system, task.case.task + "\n")
 
     def outcome(self, task: Task, reply: Reply) -> Outcome:
-        """Whether the student chose the skill for the queries that should trigger it, and for no others.
+        """Return the outcome, which passes if the student chose the skill exactly when the query should trigger it.
 
-        An answer that cannot be read is inconclusive: it is not a choice.
+        An answer that cannot be read is inconclusive, because it is not a choice.
         """
         case, listing = task.case, self._listing(task)
         assert case is not None and case.should_trigger is not None
@@ -90,10 +92,11 @@ class TriggerQuestions:
 
 
 def named_in(reply: str, known: Collection[str]) -> tuple[str, ...] | None:
-    """The skills that an answer names: by its last line ``skill: NAME``, or as its only line; empty for none of them.
+    """Return the skills that an answer chooses, in its last line ``skill: NAME`` or as its only line.
 
-    None for an answer that names no skill and does not say ``none``, or says both, or names one or another. ``known``
-    are the names that were shown.
+    The result is empty for an answer that chooses none of the skills. It is None for an answer that is not a clear
+    choice: one that names no skill and does not say ``none``, that says both, or that names alternatives. ``known`` are
+    the names that were shown.
     """
     text = answer_text(reply).strip()
     lines = list(_LINE.finditer(text))
@@ -101,7 +104,7 @@ def named_in(reply: str, known: Collection[str]) -> tuple[str, ...] | None:
         return _names(text, known, strict=True) if "\n" not in text else None
     last = _names(lines[-1]["rest"], known, strict=False)
     for before, after in reversed(list(itertools.pairwise(lines))):
-        if text[before.end() : after.start()].strip():  # what follows is a correction
+        if text[before.end() : after.start()].strip():  # text in between: the second line is a correction
             break
         if _names(before["rest"], known, strict=False) != last:
             return None
@@ -110,7 +113,9 @@ def named_in(reply: str, known: Collection[str]) -> tuple[str, ...] | None:
 
 
 def _takes_back(line: str, named: tuple[str, ...], known: Collection[str]) -> bool:
-    """Whether a line behind the choice is another choice: nothing but other names, or ``none`` as a part of its own."""
+    """Return whether a line after the choice is another choice: it has only other names, or ``none`` as a separate
+    part.
+    """
     if named and any(_NONE.fullmatch(_plain(part)) for part in _PARTS.split(line)):
         return True
     other = _names(line, known, strict=True) or ()
@@ -118,7 +123,7 @@ def _takes_back(line: str, named: tuple[str, ...], known: Collection[str]) -> bo
 
 
 def _names(line: str, known: Collection[str], strict: bool) -> tuple[str, ...] | None:
-    """The names in a line; a ``strict`` one holds nothing but known names."""
+    """Return the names in a line. If ``strict`` is true, the line must consist of known names only."""
     parts = [part for part in map(_plain, _PARTS.split(line)) if part]
     folded = {_plain(name) for name in known}
     if not parts or _DOUBTED.search(line):
@@ -138,7 +143,7 @@ def _names(line: str, known: Collection[str], strict: bool) -> tuple[str, ...] |
 
 
 def _plain(text: str) -> str:
-    """A name without what surrounds it, in the form in which names are compared."""
+    """Return a name without surrounding punctuation, in the form in which names are compared."""
     return re.sub(r"^\W+|\W+$", "", unicodedata.normalize("NFKC", text)).casefold()
 
 

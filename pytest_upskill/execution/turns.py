@@ -1,7 +1,7 @@
 """Turns: the student gets the first failure of its kernel, and answers again in the same conversation.
 
-It sees what a person would see: the compiler's message, or one counterexample. Nothing else of the case leaves the
-judge: no reference, no solution, no other example.
+The student sees what a person would see: the compiler's message, or one counterexample. It never sees the reference,
+the solution, or any other example of the case.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,12 +27,14 @@ from pytest_upskill.skills.arms import prompt_text
 from pytest_upskill.students.base import Student
 
 LONGEST_MESSAGE = 3000
-"""Characters of a compiler's or a checker's message that a student gets: its first errors."""
+"""The maximum length (in characters) of a compiler's or checker's message that a student gets. The message begins with
+the first errors.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One turn, judged."""
+    """One turn with its outcome."""
 
     question: Question
     reply: Reply
@@ -42,11 +44,11 @@ class Try:
 def converse(
     first: Try, most: int, student: Student, again: Callable[[Question], Try], language: str = "cuda"
 ) -> Outcome:
-    """The outcome of a conversation of up to ``most`` tries; ``again`` asks a question and judges the reply, which is
-    written in ``language``.
+    """Return the outcome of a conversation of up to ``most`` tries.
 
-    With kept replies only, a conversation ends with the last one. If a later try fails for another reason than its
-    kernel, or exceeds the budget, the item is undecided.
+    ``again`` asks a question and judges the reply, which is written in ``language``. If only kept replies are used, the
+    conversation ends with the last kept reply. If a later try fails for another reason than its kernel, or exceeds the
+    budget, the item is undecided.
     """
     tries = [first]
     while len(tries) < most and tries[-1].outcome.verdict.kind is VerdictKind.FAILED:
@@ -66,24 +68,24 @@ def converse(
 
 
 def follow_up(last: Try, language: str = "cuda") -> Question:
-    """The next question of a conversation: the same prompt, the answer, and its first failure."""
+    """Return the next question of a conversation: the same prompt, the last answer, and the answer's first failure."""
     prompt = last.question.prompt
     exchange = Exchange(last.reply.text, feedback(last.outcome, language), last.reply.details.read)
     return replace(last.question, prompt=replace(prompt, earlier=(*prompt.earlier, exchange)))
 
 
 def reached(question: Question, turn: int) -> Question:
-    """The question of a turn without the earlier turns: enough to find a reply in a file."""
+    """Return the question of a later turn without the earlier turns. It suffices to find a reply in a file."""
     return replace(question, prompt=replace(question.prompt, earlier=(Exchange("", ""),) * (turn - 1)))
 
 
 def feedback(outcome: Outcome, language: str = "cuda") -> str:
-    """The first failure of an item, as its student gets it; ``language`` is that of the block to answer with."""
+    """Return the first failure of an item, as its student gets it. ``language`` is that of the block to answer with."""
     return Template(prompt_text("feedback")).substitute(found=first_failure(outcome), language=language)
 
 
 def first_failure(outcome: Outcome) -> str:
-    """What failed first: the compiler's message, or the counterexample."""
+    """Return a description of what failed first: the compiler's message, or the counterexample."""
     first = outcome.verdict.headline
     return "\n".join(_found(first, outcome)) if first else outcome.verdict.reason or "it failed"
 
@@ -104,11 +106,11 @@ def _found(first: Assertion, outcome: Outcome) -> Iterator[str]:
 
 
 def _example(found: Counterexample, source: str | None) -> Iterator[str]:
-    # Without floating scalars: this text is part of a later prompt, and kept replies are found by its digest.
+    # Floating scalars are left out, because this text is part of a prompt and kept replies are found by its digest.
     named = ", ".join(f"{name} = {value}" for name, value in found.example.sizes.items())
     yield f"- smallest input that shows it: {named}, {found.example.dtype}"
     if worst := found.worst:
-        # A list's brackets, for the same reason.
+        # The index is written as a list, so that the prompt's digest stays the same.
         yield f"- output: {worst.output}"
         yield f"- index: {list(worst.index)}"
         yield f"- expected: {worst.expected}"
@@ -124,10 +126,10 @@ def _cut(message: str) -> str:
 
 
 def _joined(tries: Sequence[Try], most: int) -> Outcome:
-    """The last outcome, with the tokens, cost and seconds of all."""
+    """Return the last outcome, with the tokens, cost and seconds of all tries."""
     outcomes = [one.outcome for one in tries]
     costs = [one.cost_usd for one in outcomes if one.cost_usd is not None or one.tokens.input or one.tokens.output]
-    # The example belongs to the last reply, and is judged on that one alone.
+    # ``replay`` has the example of the last reply, and judges only that reply.
     replay = outcomes[-1].replay
     return replace(
         outcomes[-1],
@@ -144,6 +146,6 @@ def _turn(one: Outcome) -> Turn:
 
 
 def _unjudged(outcome: Outcome, verdict: Verdict) -> Outcome:
-    """The same item without its source, and what was measured and spent."""
+    """Return the outcome with another verdict, and without source, measurements, tokens, cost and seconds."""
     item = (outcome.id, outcome.kind, outcome.skill, outcome.case, verdict, outcome.student, outcome.arm, outcome.trial)
     return Outcome(*item, replay=outcome.replay, source_name=outcome.source_name)

@@ -14,27 +14,29 @@ from pytest_upskill.statistics.significance import holm
 
 _ASKED = (ItemKind.KERNEL, ItemKind.TEXT)
 _SHORT = 12
-"""Letters of a commit."""
+"""How many letters of a commit are shown."""
 
 
 class ChangeKind(StrEnum):
     """How the items of a case differ between two runs, for one student in one arm."""
 
     FIXED = "fixed"
-    """Trials that failed pass, and none the other way round."""
+    """Some trials that failed now pass, and no trial that passed now fails."""
     REGRESSED = "regressed"
     FLIPPED = "flipped"
-    """Of several trials, some pass now and others fail now."""
+    """Some trials that failed now pass, and other trials that passed now fail."""
     UNDECIDED = "no longer decided"
     DECIDED = "now decided"
     ADDED = "added"
     REMOVED = "removed"
     UNREACHED = "not reached"
-    """The later run ended before them."""
+    """The later run ended before it reached these items."""
 
 
 class Key(NamedTuple):
-    """A case for one student in one arm, or another check of a skill. Texts are empty where an item has none."""
+    """A case for one student in one arm, or another check of a skill. Fields that an item does not have are empty
+    texts.
+    """
 
     skill: str
     case: str
@@ -45,8 +47,9 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The change of one key. ``before`` and ``after`` are the verdicts by trial; ``same_reply``: a change although all
-    replies are the same.
+    """The change of one key. ``before`` and ``after`` are the verdicts by trial.
+
+    ``same_reply`` is true if the verdicts changed although all replies are the same.
     """
 
     kind: ChangeKind
@@ -58,10 +61,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RateChange:
-    """Pass rates of a skill, a student and an arm, each as passed and decided items of the cases that both runs have;
-    and their difference by case.
+    """The pass rates of a skill, a student and an arm in two runs, and their difference by case.
 
-    ``p`` is corrected for the number of such rows.
+    ``before`` and ``after`` are the numbers of passed and of decided items, of the cases that both runs have. ``p`` is
+    corrected for the number of rows of this kind.
     """
 
     skill: str
@@ -75,7 +78,7 @@ class RateChange:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """What differs between the runs besides their results: a name, and both values in words."""
+    """Something that differs between the runs besides their results: its name, and both values in words."""
 
     name: str
     before: str
@@ -99,7 +102,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which items to look at; None for all. ``text`` is a part of an item's id."""
+    """Which items to look at. A field that is None excludes nothing. ``text`` is a part of an item's id."""
 
     skill: str | None = None
     student: str | None = None
@@ -115,7 +118,7 @@ Trials = dict[int, Outcome]
 
 
 def compare(before: StoredRun, after: StoredRun, chosen: Filter | None = None) -> Comparison:
-    """Compare two runs; where each has one student, and another, their items are paired all the same."""
+    """Compare two runs. If each run has exactly one student, their items are paired even if the students differ."""
     chosen = chosen or Filter()
     old, new = ([item for item in run.items if chosen.matches(item)] for run in (before, after))
     renamed = _renamed(old, new)
@@ -136,7 +139,7 @@ def _verdicts(trials: Trials) -> dict[int, VerdictKind]:
 
 
 def _renamed(old: Iterable[Outcome], new: Iterable[Outcome]) -> dict[str, str]:
-    """The student of the earlier run, and that of the later one, if each has exactly one and they differ."""
+    """Return the earlier run's student and the later run's student, if each run has exactly one and they differ."""
     first, second = ({item.student for item in items if item.kind in _ASKED and item.student} for items in (old, new))
     return dict(zip(first, second, strict=True)) if len(first) == len(second) == 1 and first != second else {}
 
@@ -179,7 +182,7 @@ def _verdicts_differ(one: Outcome, two: Outcome) -> bool:
 
 
 def _rates(old: Mapping[Key, Trials], new: Mapping[Key, Trials]) -> Iterator[RateChange]:
-    """The rows that both runs have, with p values corrected for their number."""
+    """Return the changes of the rows that both runs have, with p values corrected for the number of rows."""
     names = (Key(key.skill, "", key.student, key.arm, "") for key in new if key.kind in _ASKED)
     rows: list[RateChange] = []
     for name in dict.fromkeys(names):
@@ -194,7 +197,7 @@ def _rates(old: Mapping[Key, Trials], new: Mapping[Key, Trials]) -> Iterator[Rat
 
 
 def _trials(rows: Mapping[Key, Trials], name: Key) -> dict[str, list[bool]]:
-    """Whether each decided trial passed, by case."""
+    """Return, by case, whether each decided trial passed."""
     found: dict[str, list[bool]] = {}
     for key, trials in rows.items():
         if key.kind in _ASKED and (key.skill, key.student, key.arm) == (name.skill, name.student, name.arm):
@@ -209,7 +212,7 @@ def _count(trials: Mapping[str, Sequence[bool]]) -> tuple[int, int]:
 
 
 def _of_runs(before: RunInfo, after: RunInfo, renamed: Mapping[str, str]) -> Iterator[Contrast]:
-    """What differs between the runs as a whole, as far as both say it."""
+    """Yield what differs between the runs as a whole. A fact that only one run recorded is left out."""
     yield from _differing({"device": before.device}, {"device": after.device}, "")
     yield from _differing({"noise": before.noise}, {"noise": after.noise}, "")
     yield from _differing(before.machine, after.machine, "machine: ")
@@ -239,7 +242,9 @@ def _commit(info: RunInfo) -> str:
 
 
 def _of_items(old: Mapping[Key, Trials], new: Mapping[Key, Trials]) -> Iterator[Contrast]:
-    """Skills, cases and prompts that have changed; prompts only where that does not explain it."""
+    """Yield the skills, cases and prompts that changed. A prompt is left out if a changed skill or case explains the
+    change.
+    """
     skills: dict[str, tuple[str, str]] = {}
     cases: dict[str, None] = {}
     prompts: dict[str, None] = {}

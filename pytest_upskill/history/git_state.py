@@ -1,4 +1,4 @@
-"""The commit that is checked out, and whether files differ from it: asked once, while the run goes on."""
+"""Asks git, in the background, which commit is checked out and whether files differ from it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from pathlib import Path
 
 
 class GitState:
-    """Starts git in ``folder``; ``revision`` and ``dirty`` are unknown until it has answered, and without git."""
+    """Starts git in ``folder``. ``revision`` and ``dirty`` are unknown until git has answered, and if git is not
+    installed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.revision = ""
         self.dirty: bool | None = None
         command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
-        quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # a person's git must not find the index locked
+        quiet = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # a git command of the user must not find the index locked
         self._process: subprocess.Popen[bytes] | None = None
         with contextlib.suppress(OSError):
             self._process = subprocess.Popen(
@@ -23,7 +25,7 @@ class GitState:
             )
 
     def wait(self, seconds: float) -> None:
-        """Wait for the answer, at most this long; after that, stop waiting for it."""
+        """Wait for git's answer, but at most this many seconds."""
         if self._process is None:
             return
         process, self._process = self._process, None

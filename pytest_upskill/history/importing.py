@@ -19,7 +19,7 @@ _DIGESTS = ("prompt_digest", "reply_digest", "skill_digest", "case_digest")
 
 
 def import_run(history: History, path: Path) -> int:
-    """Enter the run in a file into the history and return its number; a run that is there keeps its number.
+    """Enter the run in a file into the history and return its number. A run that is already there keeps its number.
 
     Raises UsageError for a file that holds no run, InfrastructureError if the history cannot be used.
     """
@@ -31,7 +31,7 @@ def import_run(history: History, path: Path) -> int:
 
 
 def read_run(path: Path) -> tuple[RunInfo, list[Outcome]]:
-    """The run in a ``.json`` report or a ``.jsonl`` side file. Raises UsageError."""
+    """Return the run in a ``.json`` report or a ``.jsonl`` side file. Raises UsageError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -61,7 +61,7 @@ def _report(text: str) -> tuple[RunInfo, list[Outcome]]:
 
 
 def _item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item of the report under the names of ``Outcome``."""
+    """Return an item of the report with its fields renamed to those of ``Outcome``."""
     found = item["counterexample"]
     build, mutants = item.get("build") or {}, item.get("mutants")
     return {
@@ -95,7 +95,7 @@ def _without(data: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _side_file(text: str) -> tuple[RunInfo, list[Outcome]]:
-    *whole, _ = text.split("\n")  # a killed process may have written a part of the last line
+    *whole, _ = text.split("\n")  # a killed process may have written only a part of the last line
     lines = [json.loads(line) for line in whole]
     if not lines or lines[0].get("upskill_run") != side_file.FORMAT:
         raise ValueError(f"its first line must have 'upskill_run' {side_file.FORMAT}")

@@ -1,4 +1,4 @@
-"""Records a run while it goes on: in the history, or in a side file where the history cannot be used."""
+"""Records a run while it goes on: in the history, or in a side file if the history cannot be used."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from pytest_upskill.records import Outcome, RunInfo
 
 
 class Recorder:
-    """Records a run of ``root``; ``info`` returns what is known of it so far. Nothing is created before ``add``.
+    """Records a run of ``root``. ``info`` returns what is known about the run so far. Nothing is created before
+    ``add``.
 
-    An error ends no run: ``problem`` says what went wrong, and where the results are.
+    An error does not end the run. ``problem`` says what went wrong, and where the results are.
     """
 
     def __init__(self, root: Path, info: Callable[[], RunInfo], patience: float = PATIENCE) -> None:
         self._root, self._info, self._patience = root, info, patience
         self._outcomes: dict[str, Outcome] = {}
-        """The items that are not in the history yet, and all of them with a side file."""
+        """The items that are not in the history yet. If there is a side file, all items of the run."""
         self._added: list[Outcome] = []
         self._side_file: SideFile | None = None
         self._cause = ""
         self.history: History | None = None
         self.number = 0
-        """The run's number in the history; 0 without one."""
+        """The run's number in the history; 0 if the run is not in the history."""
 
     @property
     def problem(self) -> str:
-        """What went wrong, and where the results are; empty if the history has them."""
+        """Return what went wrong, and where the results are; empty if the history has the results."""
         if self._side_file is None:
             return ""
         if (path := self._side_file.path) is None:
@@ -47,7 +48,7 @@ class Recorder:
             self._attempt(lambda: self._enter(self._info))
 
     def finish(self, info: RunInfo) -> None:
-        """Record what is known of the run at its end, and items whose recording was interrupted."""
+        """Record what is known about the run at its end, and any item whose recording was interrupted."""
         if not self._added:
             return
         if self._side_file is None:

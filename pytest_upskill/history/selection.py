@@ -1,4 +1,4 @@
-"""Which run a person means, and which item of it."""
+"""Finds the run, and the item of a run, that a person means."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def history_here(folder: Path) -> History:
 
 
 def find_run(history: History, text: str) -> int:
-    """The number of a run that was named in one of the FORMS; a report is imported. Raises UsageError.
+    """Return the number of the run that ``text`` names in one of the FORMS. A report is imported first. Raises
+    UsageError.
 
-    The last run is the latest that was recorded here, if there is one.
+    ``last`` is the latest run that was recorded here, or the latest imported run if there is no other.
     """
     if text.endswith(SUFFIXES):
         return import_run(history, Path(text))
@@ -52,7 +53,7 @@ def find_run(history: History, text: str) -> int:
 
 
 def comparisons(history: History, run: StoredRun, named: Sequence[str]) -> dict[str, Comparison | str]:
-    """The changes from each earlier run (by name) to ``run``, or why they are unknown."""
+    """Return, by name, the changes from each named earlier run to ``run``, or why they are unknown."""
     return {name: _compared(history, run, name) for name in dict.fromkeys(named)}
 
 
@@ -77,7 +78,10 @@ def check_compared(root: Path, named: str | None) -> None:
 
 
 def find_item(ids: Sequence[str], text: str) -> str:
-    """The item with this id, this name after its ``::``, or the only one that contains the text. Raises UsageError."""
+    """Return the item that ``text`` names: by its id, by its name after ``::``, or by a part of only one id.
+
+    Raises UsageError.
+    """
     for found in (
         [one for one in ids if one == text],
         [one for one in ids if one.rpartition("::")[2] == text],
@@ -96,7 +100,7 @@ def find_item(ids: Sequence[str], text: str) -> str:
 
 
 def case_of(item: Outcome, root: Path) -> Case:
-    """The case of an item, as its file is now. Raises UsageError, CaseError."""
+    """Read the case of an item from its file as the file is now. Raises UsageError, CaseError."""
     skill_path = root / item.id.partition("::")[0]
     folder = skill_path.parent
     if not skill_path.is_file():

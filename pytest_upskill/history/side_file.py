@@ -1,6 +1,6 @@
-"""The file that takes a run's results where the history cannot: lines of JSON, each flushed when it is written.
+"""The file that gets a run's results if the history cannot be used: lines of JSON, each flushed when it is written.
 
-The first line has the run, each further one an item, or the run again as it is known later.
+The first line describes the run. Each further line is an item, or describes the run again when more is known about it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ SUFFIX = ".jsonl"
 
 
 class SideFile:
-    """A new side file with these items, in the first folder that can be written: ``.upskill``, that of temporary files.
+    """A new side file with these items, in ``.upskill``, or in the system's folder of temporary files if that fails.
 
-    ``path`` is None if no folder can be written; ``problem`` says why.
+    ``path`` is None if neither folder can be written; ``problem`` says why.
     """
 
     def __init__(self, root: Path, info: RunInfo, outcomes: Sequence[Outcome]) -> None:
@@ -39,7 +39,7 @@ class SideFile:
         self._append({"item": outcome.to_plain()})
 
     def finish(self, info: RunInfo) -> None:
-        """Append what is known of the run as a whole, and close the file."""
+        """Append what is known about the run as a whole, and close the file."""
         self._append({"info": info.to_plain()})
         if self._file is not None:
             self._file.close()

@@ -1,7 +1,8 @@
 """The history of a rootdir: ``.upskill/history.sqlite``, with every finished item of every run.
 
-Only the process that reports a run writes it, one transaction for each item: a killed process loses no finished item,
-and several runs may write at once. Replies that were paid for are in the ledger, too, which is another file.
+Only the process that reports a run writes to the history, with one transaction for each item. A killed process
+therefore loses no finished item, and several runs may write at once. Replies that were paid for are also in the ledger,
+which is another file.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from pytest_upskill.replies.sqlite_storage import SqliteStorage, explained
 
 FILE = "history.sqlite"
 PATIENCE = 5.0
-"""Seconds to wait for another process's transaction before the results go elsewhere; each takes a millisecond."""
+"""Seconds to wait for another process's transaction, which takes a millisecond. After that, the results go
+elsewhere.
+"""
 VERSION = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -35,16 +38,16 @@ CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, data BLOB);
 CREATE INDEX IF NOT EXISTS repeated ON items (run, skill, student) WHERE arm = 'repeat';
 """
 MIGRATIONS: Mapping[int, str] = {}
-"""By version: the statements that lead to the next one. They keep every item."""
+"""By version: the SQL statements that lead to the next version. They keep every item."""
 
 
 _MANY_ITEMS = 5_000
-"""Items of earlier runs that are loaded for a page; more would delay the end of a run by seconds."""
+"""How many items of earlier runs are loaded for a page. More items would delay the end of a run by seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many items of a skill, a student and an arm ended with a verdict; names are empty where items have none."""
+    """How many items of a skill, a student and an arm ended with a verdict. A name is empty if the items have none."""
 
     skill: str
     student: str
@@ -55,7 +58,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run without its items. ``origin`` is the file that it was read from; empty for a run of this rootdir."""
+    """A run without its items. ``origin`` is the file that the run was read from; empty for a run of this rootdir."""
 
     number: int
     origin: str
@@ -81,7 +84,7 @@ class StoredRun:
 
 @dataclass(frozen=True, slots=True)
 class AARun:
-    """The trials of a skill and a student in an A/A run: by case, whether each that was decided passed."""
+    """The trials of a skill and a student in an A/A run: for each arm, by case, whether each decided trial passed."""
 
     skill: str
     student: str
@@ -98,7 +101,7 @@ def path_of(root: Path) -> Path:
 
 
 class History:
-    """The history below ``root``, created if it is missing.
+    """The history below ``root``, which is created if it is missing.
 
     Every method raises InfrastructureError if the file cannot be used.
     """
@@ -111,7 +114,7 @@ class History:
         self._brief: dict[int, StoredRun] = {}
 
     def begin(self, info: RunInfo, origin: str = "") -> int:
-        """Enter a run and return its number, which is the same for the same session."""
+        """Enter a run and return its number. If the session was entered before, return the number that it has."""
         values = (info.session, info.started, _encodable(origin), json.dumps(info.to_plain()))
         with self._storage.writing():
             known = self._storage.execute("SELECT number FROM runs WHERE session = ?", info.session).fetchone()
@@ -123,20 +126,20 @@ class History:
             return int(entered.lastrowid or 0)
 
     def add(self, number: int, outcomes: Sequence[Outcome]) -> None:
-        """Enter finished items of a run, in one transaction. An item that is there already is replaced."""
+        """Enter finished items of a run, in one transaction. An item replaces an earlier item with the same id."""
         rows = [(outcome, *split(outcome)) for outcome in outcomes]
         with self._storage.writing():
             for outcome, row, texts in rows:
                 for digest, text in texts.items():
                     known = self._storage.execute("SELECT 1 FROM texts WHERE digest = ?", digest).fetchone()
-                    if known is None:  # compressing takes longer than asking
+                    if known is None:  # compressing a text takes longer than asking whether it is stored
                         self._storage.execute("INSERT INTO texts VALUES (?, ?)", digest, packed(text))
                 names = (outcome.id, outcome.skill, outcome.case, outcome.student, outcome.arm)
                 values = (*(_encodable(name or "") for name in names), outcome.verdict.kind.value, row)
                 self._storage.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)", number, *values)
 
     def finish(self, number: int, info: RunInfo) -> None:
-        """Replace what is known of a run as a whole."""
+        """Replace what is known about a run as a whole."""
         with self._storage.writing():
             self._storage.execute("UPDATE runs SET info = ? WHERE number = ?", json.dumps(info.to_plain()), number)
 
@@ -146,7 +149,9 @@ class History:
             return [int(row[0]) for row in self._storage.execute("SELECT number FROM runs ORDER BY number")]
 
     def latest(self) -> int:
-        """The number of the latest run; one that was read from a file counts only if there is no other."""
+        """Return the number of the latest run. A run that was imported from a file counts only if all runs were
+        imported.
+        """
         order = "SELECT number FROM runs ORDER BY origin = '' DESC, number DESC LIMIT 1"
         with self._reading("the latest run"):
             (number,) = self._storage.execute(order).fetchone()
@@ -161,7 +166,7 @@ class History:
             return RunRow(number, origin, RunInfo.from_plain(json.loads(info)), counts)
 
     def load(self, number: int, texts: bool = False) -> StoredRun:
-        """A run with its items: with prompts, replies and kernels only if ``texts``."""
+        """Return a run with its items. Prompts, replies and kernels are loaded only if ``texts`` is true."""
         found: dict[str, str] = {}
 
         def whole(data: bytes) -> Outcome:
@@ -173,18 +178,20 @@ class History:
         return self._loaded(number, whole)
 
     def _loaded(self, number: int, read: Callable[[bytes], Outcome]) -> StoredRun:
-        """A run with its items, each as ``read`` reads its row."""
+        """Return a run with its items. ``read`` converts the row of an item."""
         row = self.row(number)
         with self._reading(f"run {number}"):
             rows = self._storage.execute("SELECT data FROM items WHERE run = ? ORDER BY rowid", number).fetchall()
             items = tuple(read(data) for (data,) in rows)
         ids = {item.id for item in items}
-        # Of a run that was killed, the list is the one that was written at its start.
+        # If the run was killed, this list is the one that was written when the run started.
         left = tuple(name for name in row.info.unreached if name not in ids)
         return StoredRun(replace(row, info=replace(row.info, unreached=left)), items)
 
     def brief(self, number: int) -> StoredRun:
-        """A run with what comparing needs of its items: names, verdicts and digests. Kept, since it is loaded twice."""
+        """Return a run with only what comparing needs of its items: names, verdicts and digests. The result is
+        cached.
+        """
         if number not in self._brief:
             self._brief[number] = self._loaded(number, brief)
         return self._brief[number]
@@ -196,7 +203,7 @@ class History:
             return [str(row[0]) for row in rows]
 
     def item(self, number: int, item: str) -> Outcome:
-        """An item of a run, with its texts."""
+        """Return an item of a run, with its texts."""
         with self._reading(f"{item} of run {number}"):
             (data,) = self._storage.execute(
                 "SELECT data FROM items WHERE run = ? AND id = ?", number, _encodable(item)
@@ -204,10 +211,10 @@ class History:
             return joined(data, {digest: self._text(digest) for digest in digests_of(data)})
 
     def before(self, number: int) -> int | None:
-        """The run to compare a run with: the latest earlier one that has at least half of its items.
+        """Return the earlier run to compare a run with: the latest one that has at least half of the run's items.
 
-        If there is none: the latest that has any of them. None without such a run. The checks of a skill's own files do
-        not count: a self-check and a run of a student share them.
+        If there is none, return the latest run that has any of these items, else None. Checks of a skill's own files do
+        not count, because a self-check and a run of a student share them.
         """
         shared = (
             "SELECT run, count(*) FROM items WHERE run < ? AND case_name IS NOT NULL AND case_name != '' "
@@ -221,9 +228,9 @@ class History:
         return None if found is None else int(found)
 
     def earlier(self, number: int, most: int = 12) -> list[StoredRun]:
-        """The runs of the same suite before this one, oldest first, as ``brief`` has them.
+        """Return the runs of the same suite before this one, oldest first, as ``brief`` loads them.
 
-        At most ``most``, and no more once they have _MANY_ITEMS.
+        There are at most ``most`` runs. No further run is loaded once the runs have _MANY_ITEMS items.
         """
         found: list[StoredRun] = []
         before = self.before(number)
@@ -233,7 +240,10 @@ class History:
         return found
 
     def aa_runs(self, number: int) -> list[AARun]:
-        """The last A/A run of each skill and student before this run. One that decided no case in both arms is none."""
+        """Return the last A/A run of each skill and student before this run.
+
+        An A/A run in which no case was decided in both arms does not count.
+        """
         runs = "SELECT DISTINCT skill, student, run FROM items WHERE arm = 'repeat' AND run < ? ORDER BY run DESC"
         with self._storage.reading():
             rows = self._storage.execute(runs, number).fetchall()
@@ -267,7 +277,7 @@ class History:
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[None]:
-        """Raises InfrastructureError for an entry that cannot be parsed."""
+        """Raise InfrastructureError for an entry that cannot be parsed."""
         with self._storage.reading():
             try:
                 yield
@@ -278,5 +288,5 @@ class History:
 
 
 def _encodable(text: str) -> str:
-    """The text without lone surrogates, which a name may contain and SQLite cannot store."""
+    """Return the text without lone surrogates, which a name may contain and SQLite cannot store."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""The stored form of an item: its row without long texts, and these texts by digest, so that each is stored once."""
+"""The stored form of an item: a row without the long texts. The long texts are stored by digest, so each only once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from pytest_upskill.records import ItemKind, Outcome, Verdict, VerdictKind
 
 _TEXTS = ("prompt", "reply", "reasoning", "source")
-"""Fields of an outcome that are stored apart."""
+"""The fields of an outcome that are stored separately."""
 _BRIEF = ("id", "skill", "case", "student", "arm", "trial", "prompt_digest", "reply_digest", "skill_digest",
           "case_digest")  # fmt: skip
 _FASTEST = 1
 
 
 def packed(text: str) -> bytes:
-    """A text, compressed; it may hold half of a surrogate pair, which a server may send."""
+    """Return a text, compressed. The text may contain a lone surrogate, which a server may send."""
     return zlib.compress(text.encode("utf-8", "surrogatepass"), _FASTEST)
 
 
@@ -31,7 +31,7 @@ def unpacked(data: bytes) -> str:
 
 
 def split(outcome: Outcome) -> tuple[bytes, dict[str, str]]:
-    """The row of an outcome, and its long texts by digest. The prompt's digest is that of the whole prompt."""
+    """Return the row of an outcome, and its long texts by digest. The digest of ``prompt`` is ``prompt_digest``."""
     plain = outcome.to_plain()
     texts: dict[str, str] = {}
     for holder, name in _places(plain):
@@ -43,19 +43,25 @@ def split(outcome: Outcome) -> tuple[bytes, dict[str, str]]:
 
 
 def joined(row: bytes, texts: Mapping[str, str]) -> Outcome:
-    """The inverse of ``split``; a text that is missing in ``texts`` is empty. Raises ValueError on damaged data."""
+    """Return the outcome, as the inverse of ``split``. A text that is missing in ``texts`` is empty.
+
+    Raises ValueError on damaged data.
+    """
     plain = json.loads(unpacked(row))
     if not isinstance(plain, dict):
         raise ValueError("it is damaged (no object)")
     for holder, name in _places(plain):
         digest = plain.get("prompt_digest") if name == "prompt" else holder.get(name)
-        # ``source`` is None, not empty, where there is no kernel.
+        # ``source`` is None, not empty, if there is no kernel.
         holder[name] = texts.get(digest or "", "") if digest or name != "source" else None
     return Outcome.from_plain(plain)
 
 
 def brief(row: bytes) -> Outcome:
-    """What comparing and counting need of an outcome, in half the time of ``joined``. Raises ValueError."""
+    """Return an outcome with only what comparing and counting need. This takes half the time of ``joined``.
+
+    Raises ValueError on damaged data.
+    """
     plain = json.loads(unpacked(row))
     try:
         return Outcome(
@@ -68,14 +74,14 @@ def brief(row: bytes) -> Outcome:
 
 
 def digests_of(row: bytes) -> list[str]:
-    """The digests of the texts of a row."""
+    """Return the digests of the texts of a row."""
     plain = json.loads(unpacked(row))
     found = [holder.get(name) for holder, name in _places(plain)]
     return [digest for digest in (plain.get("prompt_digest"), *found) if digest]
 
 
 def _places(plain: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-    """Where the long texts are: each as an object and the name of one of its fields."""
+    """Return where the long texts are. Each place is an object and the name of one of its fields."""
     return [*((plain, name) for name in _TEXTS), *((turn, "reply") for turn in plain.get("turns", ()))]
 
 

@@ -9,23 +9,24 @@ from pytest_upskill.students import fields, reading
 from pytest_upskill.students.base import StudentConfig
 
 TEMPLATE_TOKENS = 256
-"""Upper bound of what a chat template adds to a prompt."""
+"""An upper bound of the tokens that a chat template adds to a prompt."""
 TOLD_TOKENS = 4096
-"""Upper bound of the feedback on a failed try (``turns.LONGEST_MESSAGE``)."""
+"""An upper bound of the tokens of the feedback on a failed try (``turns.LONGEST_MESSAGE``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """The most that one reply can take; ``usd`` is None if the student's table has no price."""
+    """The most that one reply can cost. ``usd`` is None if the student's table has no price."""
 
     tokens: int
     usd: float | None
 
 
 def worst_case(config: StudentConfig, prompt: Prompt) -> WorstCase:
-    """The upper bound of one question: a token is at least one byte of the prompt, and a reply ends at ``max_tokens``.
+    """Return an upper bound for one question: a token has at least one byte of the prompt, and a reply ends at
+    ``max_tokens``.
 
-    A student that may read files gets one request more for each round of reading, with all that it has read.
+    A student that may read files makes one more request for each round of reading, which sends everything it has read.
     """
     rounds = 1 + reading.most_rounds(prompt.files)
     texts = [prompt.system, prompt.user, *prompt.files.values()]
@@ -35,13 +36,15 @@ def worst_case(config: StudentConfig, prompt: Prompt) -> WorstCase:
 
 
 def _of_tokens(config: StudentConfig, sent: int, received: int = 0) -> WorstCase:
-    """The worst case of a number of tokens: all those that are sent may be put into the server's cache."""
+    """Return the worst case for a number of tokens, in which all ``sent`` tokens are written to the server's cache."""
     used, price = (Tokens(sent, received), Tokens(sent, received, written=sent)), config.price
     return WorstCase(sent + received, None if price is None else max(map(price.cost, used)))
 
 
 def worst_conversation(config: StudentConfig, prompt: Prompt, turns: int) -> list[WorstCase]:
-    """The upper bound of each of ``turns`` tries: each later one also sends the earlier answers and the feedback."""
+    """Return the upper bound of each of ``turns`` tries. Each later try also sends the earlier answers and the
+    feedback.
+    """
     first = worst_case(config, prompt)
     more = _of_tokens(config, (1 + reading.most_rounds(prompt.files)) * (longest_reply(config) + TOLD_TOKENS))
     usd = [None if first.usd is None or more.usd is None else first.usd + turn * more.usd for turn in range(turns)]
@@ -49,13 +52,17 @@ def worst_conversation(config: StudentConfig, prompt: Prompt, turns: int) -> lis
 
 
 def longest_reply(config: StudentConfig) -> int:
-    """Tokens after which the server ends a reply; ``options`` override ``max_tokens``, as in the request."""
+    """Return the number of tokens after which the server ends a reply. ``options`` override ``max_tokens``, as in the
+    request.
+    """
     return fields.longest_reply(config.options, config.max_tokens)
 
 
 def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]], outdated: int = 0) -> str:
-    """The worst case of a run in words. Each question comes with that of each try, none if its reply is stored;
-    ``outdated`` is the number of stored replies to earlier forms of the questions.
+    """Return the worst case of a run in words.
+
+    Each question comes with the worst case of each try, or with none if its reply is stored. ``outdated`` is the number
+    of stored replies to earlier forms of the questions.
     """
     to_ask: dict[str, list[WorstCase]] = {}
     there = 0
@@ -72,7 +79,7 @@ def estimate(questions: Iterable[tuple[StudentConfig, Sequence[WorstCase]]], out
 
 
 def no_longer_match(outdated: int) -> str:
-    """How many stored replies answer earlier forms of a run's questions, in words."""
+    """Return, in words, how many stored replies answer earlier forms of a run's questions."""
     replies = "1 kept reply no longer matches" if outdated == 1 else f"{outdated} kept replies no longer match"
     return f"{replies} (the prompt or the student's settings have changed since)"
 
@@ -87,7 +94,9 @@ def _of_student(name: str, worst: Sequence[WorstCase]) -> str:
 
 
 def limits_in_words(limits: Limits, unpriced: Sequence[str]) -> str:
-    """The budget of a session, and the students that a limit in USD does not cover; empty without limits."""
+    """Return the budget of a session, and the students that a limit in USD does not cover; empty if there are no
+    limits.
+    """
     parts = [f"{in_usd(limits.usd)}"] if limits.usd is not None else []
     parts += [f"{limits.tokens:,} tokens"] if limits.tokens is not None else []
     if not parts:

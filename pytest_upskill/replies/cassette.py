@@ -1,7 +1,7 @@
 """Cassettes: the files of recorded replies beside a skill.
 
 ``<skill>/cassettes/<student>.jsonl`` holds one reply per line, sorted by case, arm, trial and turn, so that a new reply
-changes one line and git can merge recordings. A line starts with its key: a lookup parses one line.
+changes one line and git can merge recordings. A line starts with its key, so a lookup parses only one line.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,20 +21,20 @@ def cassette_path(skill: Path, student: str) -> Path:
 
 
 class UnusableReplyError(InfrastructureError):
-    """A recorded reply cannot be used: names the file, the line and the next step."""
+    """A recorded reply cannot be used. The message names the file, the line and the next step."""
 
 
 class Cassette:
-    """The recordings in a file, as of when it was opened; none if there is no file.
+    """The recordings in a file, as of when it was opened; empty if there is no file.
 
-    A line that cannot be used is in ``problems`` once it was parsed, and does not affect other lines.
+    A line that cannot be used is added to ``problems`` when it is parsed, and does not affect other lines.
     """
 
     def __init__(self, path: Path) -> None:
         """Raises InfrastructureError if the file cannot be read."""
         self.path = path
         self.problems: dict[int, str] = {}
-        """By line number: what is wrong, with file, line and next step."""
+        """By line number, what is wrong with the line. The text names the file, the line and the next step."""
         try:
             self._lines = path.read_bytes().split(b"\n")
         except FileNotFoundError:
@@ -56,16 +56,16 @@ class Cassette:
         return found
 
     def recordings(self) -> list[Recording]:
-        """All usable recordings, the first of each key; parses every line."""
+        """Return all usable recordings, one for each key. Parses every line."""
         return [one for numbers in self._index.values() if (one := self._first(numbers)) is not None]
 
     def unusable(self) -> list[tuple[str | None, bytes]]:
-        """(key if known, text) of each line that cannot be used."""
+        """Return the key (None if unknown) and the text of each line that cannot be used."""
         self.recordings()
         return [(key_in(self._lines[number - 1]), self._lines[number - 1]) for number in self.problems]
 
     def labelled(self, label: Label) -> Recording | None:
-        """The recording with this label; it may answer another question."""
+        """Return the recording with this label. It may answer another question."""
         if self._by_label is None:
             self._by_label = {one.label: one for one in self.recordings()}
         return self._by_label.get(label)
@@ -92,7 +92,10 @@ def _explained(line: bytes, error: FieldError) -> str:
 
 
 def write(path: Path, recordings: Iterable[Recording], unusable: Iterable[bytes] = ()) -> None:
-    """Rewrite a cassette: sorted recordings, then ``unusable`` lines; without lines, remove it. Raises OSError."""
+    """Rewrite a cassette with sorted recordings, followed by the ``unusable`` lines. Remove it if there are no lines.
+
+    Raises OSError.
+    """
     lines = [one.to_line().encode() for one in sorted(recordings, key=lambda one: (*one.label, one.key))]
     lines += unusable
     if lines:
@@ -102,9 +105,9 @@ def write(path: Path, recordings: Iterable[Recording], unusable: Iterable[bytes]
 
 
 def merge(path: Path, fresh: Iterable[Recording]) -> None:
-    """Add recordings to a cassette; each replaces an older one with the same label, and unusable lines with its key.
+    """Add recordings to a cassette. Each replaces an older recording with its label, and unusable lines with its key.
 
-    The caller holds a lock. Raises OSError, or InfrastructureError if the cassette cannot be read.
+    The caller must hold a lock. Raises OSError, or InfrastructureError if the cassette cannot be read.
     """
     cassette = Cassette(path)
     before = {one.label: one for one in cassette.recordings()}

@@ -1,4 +1,4 @@
-"""Earlier replies: stored ones to the same case, arm, trial and turn, whose question has changed since."""
+"""Earlier replies: stored replies to the same case, arm, trial and turn, whose question has changed since."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_upskill.students.base import StudentConfig
 
 
 class EarlierReplies:
-    """Finds earlier replies in the ledger, as it was before this session, and counts those that were found."""
+    """Finds replies that the ledger had before this session, and counts the replies that were found."""
 
     def __init__(self, ledger: Callable[[], Ledger]) -> None:
         self._ledger = ledger
@@ -21,7 +21,9 @@ class EarlierReplies:
         self._reused: dict[str, set[str]] = {}
 
     def find(self, student: str, question: Question, key: str) -> Recording | None:
-        """The latest earlier reply to a question with this key; None if there is none that can be used."""
+        """Return the latest usable reply to an earlier form of a question, else None. ``key`` is the question's present
+        key.
+        """
         if self._kept is None:
             self._kept = self._ledger().earlier_keys()
         for other in reversed(self._kept.get((student, question.skill, label_of(question)), ())):
@@ -34,7 +36,7 @@ class EarlierReplies:
         self._turns.setdefault(item, set()).add(turn)
 
     def counted(self, item: str) -> int:
-        """How many were counted for an item: at most one for each turn."""
+        """Return how many earlier replies were counted for an item, at most one for each turn."""
         return len(self._turns.get(item, ()))
 
     def note_stored(self, item: str, ask: Ask, known: object) -> None:
@@ -48,7 +50,7 @@ class EarlierReplies:
 
 
 def judged_all_the_same(earlier: Recording, config: StudentConfig, question: Question) -> Reply:
-    """The reply with a note that says why it is an earlier one."""
+    """Return the earlier reply with a note that says what has changed since."""
     note = f"judged on a kept reply, although {changes(earlier, config, question)}"
     details = earlier.reply.details
     return replace(earlier.reply, details=replace(details, note="; ".join(filter(None, (note, details.note)))))

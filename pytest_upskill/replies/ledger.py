@@ -1,8 +1,9 @@
 """The ledger of replies and open questions: ``.upskill/replies.sqlite``, shared by all processes of a rootdir.
 
-The process that enters a claim for a question asks it; the others wait for the reply. A claim takes one of the slots of
-the student and reserves its worst case from the session's budget, in one transaction. A process may be killed between
-any two transactions: its entries stay, and its claims go to other processes. Amounts are in USD and tokens.
+The process that enters a claim for a question asks the question; other processes wait for the reply. A claim takes one
+of the student's slots and reserves the question's worst case from the session's budget, in one transaction. If a
+process is killed between two transactions, its entries stay, and its claims go to other processes. Amounts are in USD
+and tokens.
 """
 
 import time
@@ -18,9 +19,9 @@ from pytest_upskill.replies.stored_reply import FieldError, Label, ProblemLog, R
 
 FILE = "replies.sqlite"
 MOST_FAILURES = 3
-"""After this many consecutive lasting failures, the student's remaining questions of the session fail immediately."""
+"""After this many lasting failures in a row, the student's remaining questions of the session fail immediately."""
 REST_SECONDS = 60.0
-"""This long after the last of them, one question tests whether the student answers again."""
+"""Seconds after the last of these failures until one question tests whether the student answers again."""
 _KEPT_SESSIONS_SECONDS = 7 * 86400.0
 
 VERSION = 2
@@ -50,12 +51,14 @@ MIGRATIONS = {
     ALTER TABLE outages RENAME COLUMN in_a_row TO consecutive
     """
 }
-"""By version: the statements that lead to the next one. The lines of replies carry a version of their own."""
+"""By version: the SQL statements that lead to the next version. The lines of replies carry a version of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The budget of a session; None for no limit. ``flags`` is how the options begin that messages name."""
+    """The budget of a session; None means no limit. ``flags`` is the beginning of the option names that messages
+    mention.
+    """
 
     usd: float | None = None
     tokens: int | None = None
@@ -64,7 +67,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question to claim. ``usd`` and ``tokens`` are its worst case; ``fresh`` ignores replies of other sessions."""
+    """A question to claim. ``usd`` and ``tokens`` are its worst case. If ``fresh``, replies of other sessions are
+    ignored.
+    """
 
     key: str
     student: str
@@ -76,7 +81,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """There is no reply: the question failed in this session, or must not be asked."""
+    """There is no reply, because the question failed in this session or must not be asked."""
 
     message: str
     lasting: bool = False
@@ -84,14 +89,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The reply could exceed the remaining budget of the session."""
+    """The question must not be asked, because its reply could exceed the remaining budget of the session."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The claim is entered: ask the question, then call ``settle``, ``fail`` or ``release``."""
+    """The claim is entered. The caller asks the question, then calls ``settle``, ``fail`` or ``release``."""
 
 
 Known = Recording | Failed
@@ -100,7 +105,9 @@ Answer = Known | Stopped | Granted
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A session so far. ``usd`` sums replies with a known price; ``unpriced`` counts the tokens of the others."""
+    """What a session has done so far. ``usd`` sums the replies with a known price; ``unpriced`` counts the tokens of
+    others.
+    """
 
     asked: int = 0
     open: int = 0
@@ -142,7 +149,7 @@ class Ledger:
                 self._storage.execute(f"DELETE FROM {table} WHERE session NOT IN (SELECT id FROM sessions)")
 
     def _row(self, statement: str, *values: object) -> Sequence[Any]:
-        """The first row; empty without any."""
+        """Return the first row, or an empty sequence if there is none."""
         return self._storage.execute(statement, *values).fetchone() or ()
 
     def _write(self, statement: str, *values: object) -> None:
@@ -150,7 +157,7 @@ class Ledger:
             self._storage.execute(statement, *values)
 
     def find(self, ask: Ask) -> Known | None:
-        """The reply to a question, or why there is none in this session; None for a question that was not asked."""
+        """Return the reply to a question, or why it has none in this session; None if the question was not asked."""
         with self._storage.reading():
             return self._find(ask)
 
@@ -178,7 +185,7 @@ class Ledger:
         return self._recording(ask.key, row[0]) if row else None
 
     def _recording(self, key: str, line: object) -> Recording | None:
-        """The reply in a row; None, with an entry in ``problems``, if it cannot be used."""
+        """Return the reply in a row. If it cannot be used, add an entry to ``problems`` and return None."""
         try:
             recording = Recording.from_line(line if isinstance(line, str) else repr(line))
             if recording.key != key:
@@ -194,16 +201,16 @@ class Ledger:
         return recording
 
     def open_questions(self) -> Mapping[str, str]:
-        """The students whose requests this session's processes have open, by the key of the request."""
+        """Return the open requests of this session: by the key of the request, the student that it was sent to."""
         with self._storage.reading():
             rows = self._storage.execute("SELECT key, student FROM claims WHERE session = ?", self.session).fetchall()
         return {str(key): str(student) for key, student in rows}
 
     def claim(self, asks: Sequence[Ask], slots: int) -> Mapping[str, Answer]:
-        """The answers, by key, to questions for one student, in order. Questions without an answer have to wait.
+        """Return the answers, by key, to questions for one student. A question without an answer has to wait.
 
-        They wait because another process asks them, because ``slots`` questions to the student are open, or because
-        open questions may leave enough of the budget.
+        A question waits if another process is asking it, if ``slots`` questions to the student are open, or if the cost
+        of open questions decides whether the budget suffices.
         """
         answers: dict[str, Answer] = {}
         with self._storage.writing():
@@ -227,7 +234,7 @@ class Ledger:
     def settle(self, ask: Ask, recording: Recording, good: bool) -> None:
         """Replace the claim with its reply. A reply that is not ``good`` is kept for this session only.
 
-        A reply without a count of tokens is charged at its worst case.
+        If the server counted no tokens, the reply is charged at its worst case.
         """
         tokens, usd = recording.reply.tokens, recording.reply.cost_usd
         used = tokens.input + tokens.output
@@ -248,7 +255,9 @@ class Ledger:
             )
 
     def fail(self, ask: Ask, message: str, lasting: bool) -> None:
-        """Replace the claim with a failure. Consecutive ``lasting`` failures end the asking of this student."""
+        """Replace the claim with a failure. After MOST_FAILURES ``lasting`` failures in a row, this student is not
+        asked any more.
+        """
         with self._storage.writing():
             self._drop_claim(ask.key)
             self._enter_failure(ask, "", message, lasting)
@@ -262,12 +271,12 @@ class Ledger:
             )
 
     def release(self, ask: Ask) -> None:
-        """Remove a claim whose reply is no longer wanted."""
+        """Remove a claim without a reply, because the reply is no longer wanted."""
         with self._storage.writing():
             self._drop_claim(ask.key)
 
     def count_build(self) -> None:
-        """Count one more kernel of this session that was compiled or found in the cache."""
+        """Count one more kernel of this session, either compiled or found in the cache."""
         self._write("UPDATE sessions SET builds = builds + 1 WHERE id = ?", self.session)
 
     def note_estimate(self, text: str) -> None:
@@ -284,10 +293,10 @@ class Ledger:
         self._storage.close()
 
     def _claimed(self, student: str) -> set[str]:
-        """The keys of the questions that live processes are asking this student.
+        """Return the keys of the questions that live processes are asking this student.
 
-        Drops the claims of processes that have exited, also those for other students, since they reserve budget. Their
-        worst case counts as spent: the provider may bill it.
+        The claims of processes that have exited are dropped, for all students, because claims reserve budget. The worst
+        case of such a claim counts as spent, because the provider may bill it.
         """
         amounts = "CAST(ifnull(usd, 0) AS REAL), CAST(ifnull(tokens, 0) AS INTEGER)"
         statement = f"SELECT key, CAST(ifnull(process, '') AS TEXT), session, student, {amounts} FROM claims"
@@ -301,7 +310,9 @@ class Ledger:
         return {key for key, process, _, asked, *_ in rows if alive[process] and asked == student}
 
     def _outage(self, student: str) -> tuple[str, bool]:
-        """Why a student is not asked (empty if it is), and whether one question may test if it answers again."""
+        """Return why a student is not asked (empty if it is), and whether one question may test if the student answers
+        again.
+        """
         statement = "SELECT consecutive, latest, message FROM outages WHERE session = ? AND student = ?"
         row = self._row(statement, self.session, student)
         if not row or row[0] < MOST_FAILURES:
@@ -313,7 +324,7 @@ class Ledger:
         self._storage.execute("DELETE FROM outages WHERE session = ? AND student = ?", self.session, student)
 
     def _within_budget(self, ask: Ask) -> Granted | Stopped | None:
-        """None if the costs of open questions decide whether the budget suffices."""
+        """Return whether the budget suffices for a question; None if that depends on the costs of open questions."""
         spent = self._row("SELECT usd, tokens, stopped FROM sessions WHERE id = ?", self.session)
         spent_usd, spent_tokens, stopped = spent
         if stopped and (self._limits.tokens is not None or ask.usd > 0):
@@ -352,7 +363,7 @@ class Ledger:
         self._storage.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", *row)
 
     def earlier_keys(self) -> dict[tuple[str, str, Label], list[str]]:
-        """The keys of the replies of earlier sessions, oldest first, by student, skill and label."""
+        """Return the keys of the replies of earlier sessions, oldest first, by student, skill and label."""
         names = "student, skill, case_name, arm, trial, turn, key"
         found: dict[tuple[str, str, Label], list[str]] = {}
         with self._storage.reading():
@@ -364,13 +375,15 @@ class Ledger:
         return found
 
     def reply_of(self, key: str) -> Recording | None:
-        """The stored reply with this key, whatever it answers; None if there is none that can be used."""
+        """Return the stored reply with this key, even if its question was changed; None if no such reply can be
+        used.
+        """
         with self._storage.reading():
             row = self._row("SELECT line FROM replies WHERE key = ?", key)
             return self._recording(key, row[0]) if row else None
 
     def replies_to(self, skill: str) -> list[tuple[str, Recording]]:
-        """(student, recording) of every usable reply to the questions of a skill."""
+        """Return student and recording of every usable reply to the questions of a skill."""
         with self._storage.reading():
             rows = self._storage.execute("SELECT student, key, line FROM replies WHERE skill = ?", skill).fetchall()
             found = [(student, self._recording(key, line)) for student, key, line in rows]
@@ -384,10 +397,10 @@ class Ledger:
 
 
 def _encodable(text: str) -> str:
-    """The text without lone surrogates, which a server may send and SQLite cannot store."""
+    """Return the text without lone surrogates, which a server may send and SQLite cannot store."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def in_usd(amount: float) -> str:
-    """``$1.20``; below a dollar with four decimals."""
+    """Return an amount such as ``$1.20``. Amounts below a dollar have four decimals."""
     return f"${amount:.4f}" if 0 < amount < 1 else f"${amount:,.2f}"

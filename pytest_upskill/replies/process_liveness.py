@@ -1,4 +1,6 @@
-"""Which processes are alive: each locks a file of its own, and the system releases the lock when the process ends."""
+"""Finds out which processes are alive: each locks its own file, and the system releases the lock when the
+process ends.
+"""
 
 import os
 import re
@@ -11,10 +13,11 @@ _TOKEN = re.compile(r"\d+-[0-9a-f]{16}")
 
 
 class ProcessLiveness:
-    """This process's lock file in ``folder``; ``token`` is the file's name. Raises OSError if it cannot be written.
+    """This process's lock file in ``folder``. ``token`` is the file's name. Raises OSError if the file cannot be
+    written.
 
-    A lock depends on no clock and no process id, which the system may reuse, and works among containers that share the
-    folder.
+    A lock depends neither on a clock nor on a process id, which the system may reuse. It also works among containers
+    that share the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,9 +28,9 @@ class ProcessLiveness:
         self._lock.acquire()
 
     def is_alive(self, token: str) -> bool:
-        """True while the process with this token is alive; otherwise its file is removed.
+        """Return whether the process with this token is alive. If it is not, remove its file.
 
-        A token of another form belongs to no process, and as a path it could name any file.
+        A token of another form belongs to no process. It is not used as a path, because it could then name any file.
         """
         if token == self.token:
             return True

@@ -1,8 +1,8 @@
-"""Finds replies, and asks students for those that are missing: the only module that queries a student.
+"""Finds replies, and asks students for the missing ones. No other module queries a student.
 
-A reply is looked up in the ledger of this rootdir and in the cassette beside the skill. Missing ones are asked for in
-the order in which they were wanted, within each student's concurrency, which counts over all processes. A stored reply
-that cannot be used counts as missing and is named in ``new_problems``; if replies are replayed, it is an error.
+A reply is looked up in the ledger of this rootdir and in the cassette beside the skill. Missing replies are requested
+in the order in which they were wanted, within each student's concurrency, which counts over all processes. A stored
+reply that cannot be used counts as missing and is named in ``new_problems``; in replay mode it is an error.
 """
 
 import contextlib
@@ -31,19 +31,19 @@ from pytest_upskill.students import files as reply_files
 from pytest_upskill.students.base import Student, StudentConfig, is_at_hand
 
 DEFAULT_CONCURRENCY = 4
-"""Open questions per student, if neither the user nor the server gives a number."""
+"""How many questions per student may be open if neither the user nor the server gives a number."""
 POLL_SECONDS = 0.02
-"""Interval at which the ledger is checked for entries of other processes."""
+"""The interval (s) at which the ledger is checked for entries of other processes."""
 LIVENESS_SECONDS = 0.5
-"""Interval at which claims of processes that have exited are looked for."""
+"""The interval (s) at which claims of processes that have exited are searched for."""
 GRACE_SECONDS = 0.3
-"""How long a run that ends at once reads from open questions: replies may have arrived and not been read."""
+"""Seconds for which a run that ends at once still waits for open questions, because replies may have arrived unread."""
 ENTER_SECONDS = 10.0
-"""How long an ended run waits for a reply that was read to be entered, on a busy machine."""
+"""Seconds for which an ended run waits until a reply that was read is entered into the ledger, on a busy machine."""
 
 
 class Mode(StrEnum):
-    """``--upskill-replies``."""
+    """The values of ``--upskill-replies``."""
 
     AUTO = "auto"
     LIVE = "live"
@@ -54,7 +54,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A question to a student. ``folder`` is the skill's; ``record`` is the command that records the reply."""
+    """A question to a student. ``folder`` is the skill's folder; ``record`` is the command that records the reply."""
 
     item: str
     student: str
@@ -66,7 +66,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class _Entry:
-    """A question in the queue or being asked, shared by all who want its reply."""
+    """A question that is queued or open, shared by all callers that want its reply."""
 
     wanted: Wanted
     ask: Ask
@@ -75,13 +75,14 @@ class _Entry:
 
 
 class NotKeptError(InfrastructureError):
-    """With ``kept``: there is no stored reply at all."""
+    """In the mode ``kept``, there is no stored reply at all."""
 
 
 class Replies:
-    """Returns replies as futures; every failure is raised by the future. ``ledger`` is opened on first use.
+    """Returns replies as futures, which raise every failure. ``ledger`` is opened on first use.
 
-    ``concurrency`` overrides that of students and servers. ``keeps_cut_off`` stores replies that were cut off, too.
+    ``concurrency`` overrides the concurrency of students and servers. If ``keeps_cut_off`` is true, replies that were
+    cut off are stored, too.
     """
 
     def __init__(
@@ -119,14 +120,16 @@ class Replies:
         return self._open_ledger()
 
     def want(self, wanted: Wanted, urgent: bool = False) -> Future[Reply]:
-        """The future reply. ``urgent``: the caller is about to wait for it, so it goes before those that are not."""
+        """Return the future reply. An ``urgent`` request, whose caller is about to wait for it, goes before the
+        others.
+        """
         try:
             return self._want(wanted, urgent)
         except Exception as error:
             return _set(Future(), error)
 
     def worst_case(self, wanted: Wanted, turns: int = 1) -> tuple[StudentConfig, Sequence[WorstCase]]:
-        """The worst case of each try of a question, without the first one if its reply is there already."""
+        """Return the worst case of each try of a question. The first try is left out if its reply is stored already."""
         config = self.student(wanted.student).config
         ask = self._ask_of(wanted)
         known = self._found(wanted, ask)
@@ -135,25 +138,29 @@ class Replies:
         return config, tries if known is None else tries[1:]
 
     def asks(self, student: str) -> bool:
-        """True if this student is queried, so that looking ahead for its replies saves time."""
+        """Return whether this student is queried. Only then, requesting its replies ahead saves time."""
         return self._mode not in (Mode.REPLAY, Mode.KEPT) and not is_at_hand(self.student(student).config)
 
     def width(self, student: str) -> int:
-        """How many questions to this student may be open at once, as far as known by now."""
+        """Return how many questions to this student may be open at once. The server's number counts once it is
+        known.
+        """
         given = self._concurrency or self.student(student).config.concurrency
         return given or self._widths.get(student, DEFAULT_CONCURRENCY)
 
     def outdated(self, item: str) -> int:
-        """How many stored replies to an item were found whose question has changed since."""
+        """Return how many stored replies to earlier forms of an item's questions were found."""
         return self.earlier.counted(item)
 
     def new_problems(self) -> list[str]:
-        """Messages about stored replies that cannot be used, since the last call, each once."""
+        """Return the messages since the last call about stored replies that cannot be used. Each message is returned
+        once.
+        """
         kept = self._ledger.problems.take() if "_ledger" in self.__dict__ else []
         return [*self._problems.take(), *kept]
 
     def use(self, wanted: Wanted, reply: Reply) -> None:
-        """Write the text of a reply that is about to be judged to its file, and note it for the cassette."""
+        """Write the text of a reply that is about to be judged to its file, and remember the reply for the cassette."""
         config = self.student(wanted.student).config
         reply_files.keep_reply(self._rootdir, config.name, wanted.question, reply)
         if self._mode is Mode.RECORD and not is_at_hand(config) and is_good(reply):
@@ -162,8 +169,9 @@ class Replies:
             self._used.setdefault(path, {})[one.key] = one
 
     def stop(self, at_once: bool) -> None:
-        """Ask nothing new. Wait for open questions, since other workers may want their replies; ``at_once``, only for
-        those whose replies may have arrived already.
+        """Ask no further questions, and wait for open ones, because other workers may want their replies.
+
+        If ``at_once``, wait only GRACE_SECONDS, for replies that may have arrived already.
         """
         with self._changed:
             self._queue.clear()
@@ -178,18 +186,18 @@ class Replies:
             self._stir()
 
     def hurry(self) -> None:
-        """Let ``stop`` wait no longer than ``at_once``. May be called by the handler of a signal: it takes no lock."""
+        """Limit the wait of ``stop`` as ``at_once`` does. A signal handler may call this, because it takes no lock."""
         self._hurried = True
 
     def close(self) -> None:
-        """Enter replies that have just ended, without waiting for others, and write the cassettes.
+        """Enter replies that have just arrived, without waiting for others, and write the cassettes.
 
         Call it after closing the students. Raises OSError, or InfrastructureError for a cassette that cannot be read.
         """
         deadline = time.monotonic() + GRACE_SECONDS
         for thread in list(self._askers):
             thread.join(max(0.0, deadline - time.monotonic()))
-            if thread in self._entering:  # it has a whole reply
+            if thread in self._entering:  # this thread has a whole reply
                 thread.join(ENTER_SECONDS)
         if "_ledger" in self.__dict__:
             self._ledger.leave()
@@ -213,7 +221,9 @@ class Replies:
         return self._enqueue(wanted, ask, urgent) if known is None else _set(Future(), _end_of(known))
 
     def _earlier_reply(self, wanted: Wanted, ask: Ask, known: Known | None) -> Recording | None:
-        """The stored reply, which is counted, to an earlier form of a question that is new in this session."""
+        """Return the stored reply to an earlier form of a question, and count it. None if the question itself is not
+        new.
+        """
         if self._mode is Mode.LIVE or (known is not None and self._ledger.find(replace(ask, fresh=True)) is None):
             return None
         found = self.earlier.find(wanted.student, wanted.question, ask.key)
@@ -284,7 +294,7 @@ class Replies:
         self._changed.notify_all()
 
     def _dispatch(self) -> None:
-        """Start all questions that can be asked whenever something changes, here or in another process."""
+        """Start all questions that can be asked, whenever something changes here or in another process."""
         seen, idle = -1, 0.0
         while not self._closed:
             with self._changed:
@@ -300,7 +310,7 @@ class Replies:
                     idle = 0.0
                     self._start_all()
                 seen = changes
-            except Exception as error:  # without the dispatcher, every caller would wait forever
+            except Exception as error:  # if the dispatcher ended here, every caller would wait forever
                 with self._changed:
                     entries, self._queue = self._queue, {}
                 for entry in entries.values():
@@ -310,7 +320,7 @@ class Replies:
         with self._changed:
             waiting: dict[str, list[Ask]] = {}
             for entry in sorted(self._queue.values(), key=lambda entry: not entry.urgent):
-                if entry.ask.student in self._widths:  # else it is still warming up
+                if entry.ask.student in self._widths:  # a student without a width is still warming up
                     waiting.setdefault(entry.ask.student, []).append(entry.ask)
         for student, asks in waiting.items():
             for key, answer in self._ledger.claim(asks, self.width(student)).items():
@@ -319,13 +329,13 @@ class Replies:
     def _answered(self, key: str, answer: Answer) -> None:
         with self._changed:
             entry = self._queue.get(key)
-            if entry is None:  # the run has ended meanwhile; leaving the ledger drops the claim
+            if entry is None:  # the run has ended meanwhile, and leaving the ledger drops the claim
                 return
             if isinstance(answer, Granted):
                 thread = threading.Thread(target=self._ask, args=(entry,), name=f"upskill-ask-{key[:8]}", daemon=True)
                 try:
                     thread.start()
-                except RuntimeError:  # the system has no more threads; the dispatcher refuses the whole queue
+                except RuntimeError:  # the system has no more threads, so the dispatcher refuses the whole queue
                     self._ledger.release(entry.ask)
                     raise
                 self._askers.add(thread)
@@ -344,7 +354,7 @@ class Replies:
         except Exception as error:
             end, entered = error, False
         with self._changed:
-            if entered:  # else the claim stays, and a later caller must get this failure instead of waiting for it
+            if entered:  # if not, the claim stays, and a later caller must get this failure instead of waiting
                 self._asking.pop(entry.ask.key, None)
             self._askers.discard(threading.current_thread())
             self._stir()
@@ -362,7 +372,7 @@ class Replies:
         return reply
 
     def _enter(self, entry: _Entry, end: Reply | Exception) -> None:
-        """Enter the end of a question into the ledger. Raises InfrastructureError if that fails."""
+        """Enter the reply or the failure of a question into the ledger. Raises InfrastructureError if that fails."""
         ask, wanted = entry.ask, entry.wanted
         if isinstance(end, Reply):
             found = Recording.of(self.student(wanted.student).config, wanted.question, end)
@@ -374,9 +384,11 @@ class Replies:
             self._ledger.fail(ask, message, getattr(end, "lasting", False))
 
     def _warm(self, name: str) -> None:
-        """Start a student before its first question takes a slot: only then is its number of slots known."""
+        """Start a student before its first question takes a slot, because the number of slots is only known
+        afterwards.
+        """
         slots = None
-        with contextlib.suppress(Exception):  # shown when a question is asked
+        with contextlib.suppress(Exception):  # the error is shown when a question is asked
             slots = self.student(name).slots()
         with self._changed:
             self._widths[name] = slots or DEFAULT_CONCURRENCY

@@ -12,7 +12,7 @@ from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.students.files import writing_below
 
 PATIENCE = 60.0
-"""Seconds to wait for another process's transaction; each takes milliseconds."""
+"""Seconds to wait for another process's transaction. A transaction takes milliseconds."""
 
 
 NO_LOCKS = "its file system cannot lock files, as some network drives cannot; keep the project on a local disk"
@@ -32,14 +32,15 @@ _ADVICE: Mapping[str, str] = {
     "SQLITE_NOTADB": "it is damaged: move the file away to begin a new one",
     "SQLITE": "free some space or make it writable, or move the file away to begin a new one",
 }
-"""Advice by the beginning of the name of SQLite's result code; the first that matches counts."""
+"""Advice, by the beginning of the name of SQLite's result code. The first entry that matches is used."""
 
 
 class SqliteStorage:
-    """Opens the file at ``path``, whose folder exists, and creates the tables of ``schema`` that are missing.
+    """Opens the file at ``path``, whose folder must exist, and creates the tables of ``schema`` that are missing.
 
-    ``migrations`` maps a version to the statements that lead to the next one; they run in one transaction. ``patience``
-    (s) is how long to wait for another process's transaction. ``what`` the file holds is named in messages.
+    ``migrations`` maps a version to the statements that lead to the next one; all of them run in one transaction.
+    ``patience`` (s) is how long to wait for another process's transaction. ``what`` describes the file's contents in
+    messages.
 
     Safe among threads and processes. Every method raises InfrastructureError if the file cannot be read or written.
     """
@@ -57,13 +58,15 @@ class SqliteStorage:
         self._lock = threading.RLock()
         with self.reading():
             self._db = sqlite3.connect(path, patience, isolation_level=None, check_same_thread=False)
-            self._db.text_factory = lambda data: data.decode("utf-8", "replace")  # a broken text must not hide a row
+            # A text that is not UTF-8 must not hide a row.
+            self._db.text_factory = lambda data: data.decode("utf-8", "replace")
             # SQLite does not wait when two processes change the journal's mode.
             with FileLock(path.with_name("opening.lock"), patience):
                 (mode,) = self._db.execute("PRAGMA journal_mode = WAL").fetchone()
             if mode != "wal":
                 raise InfrastructureError(f"{_refusal(what, path)} (it refuses a write-ahead log); {NO_LOCKS}")
-            self._db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last replies, a kill none
+            # A power cut may lose the last replies; killing the process loses none.
+            self._db.execute("PRAGMA synchronous = NORMAL")
         with self.writing():
             scripts = [migrations[earlier] for earlier in range(self._version(version) or version, version)]
             for statement in ";".join([*scripts, schema]).split(";"):
@@ -71,7 +74,7 @@ class SqliteStorage:
             self._db.execute(f"PRAGMA user_version = {version}")
 
     def _version(self, ours: int) -> int:
-        """The file's version; 0 for a new file."""
+        """Return the file's version; 0 for a new file."""
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if not 0 <= version <= ours:
             raise InfrastructureError(
@@ -82,13 +85,13 @@ class SqliteStorage:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Several statements, without a statement of another thread in between."""
+        """Make several statements without a statement of another thread in between."""
         with explained(self._path, self._what), self._lock:
             yield
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """One transaction, rolled back on an exception."""
+        """Make one transaction, which is rolled back on an exception."""
         with self.reading():
             try:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -100,7 +103,7 @@ class SqliteStorage:
                 raise
 
     def execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        """One statement, inside ``reading`` or ``writing``."""
+        """Execute one statement, inside ``reading`` or ``writing``."""
         return self._db.execute(statement, values)
 
     def changes(self) -> int:
@@ -109,7 +112,7 @@ class SqliteStorage:
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
-        """Close the file, once no thread uses it. Nothing can be written afterwards."""
+        """Close the file as soon as no thread uses it. Nothing can be written afterwards."""
         with self._lock:  # SQLite crashes if a statement of another thread is running
             self._db.close()
 
@@ -122,7 +125,7 @@ def explained(path: Path, what: str = "replies") -> Iterator[None]:
             yield
     except sqlite3.DatabaseError as error:
         raise InfrastructureError(f"{_refusal(what, path)} ({error}); {_advice(error)}") from error
-    except NotImplementedError as error:  # of FileLock, where there is no flock
+    except NotImplementedError as error:  # raised by FileLock on a file system without flock
         raise InfrastructureError(f"{_refusal(what, path)} ({error}); {NO_LOCKS}") from error
 
 
@@ -131,6 +134,6 @@ def _refusal(what: str, path: Path) -> str:
 
 
 def _advice(error: sqlite3.DatabaseError) -> str:
-    """The next step, by SQLite's result code (https://sqlite.org/rescode.html)."""
+    """Return the next step for SQLite's result code (https://sqlite.org/rescode.html)."""
     name = getattr(error, "sqlite_errorname", "")
     return next((advice for prefix, advice in _ADVICE.items() if name.startswith(prefix)), _ADVICE["SQLITE"])

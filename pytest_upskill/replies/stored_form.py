@@ -1,7 +1,7 @@
 """The fields of a stored reply as pydantic models: names, types and limits.
 
-The names are those of a stored line. If a field of our records is renamed, its stored name has to be mapped here. A
-module of its own because importing pydantic takes a tenth of a second: only reading or writing a line imports it.
+The names are those of a stored line. If a field of our records is renamed, its stored name has to be mapped here. This
+is a separate module because importing pydantic takes a tenth of a second: it is imported only to read or write a line.
 """
 
 import json
@@ -16,14 +16,14 @@ from pydantic_core import PydanticCustomError
 from pytest_upskill.records import Reply, ReplyDetails, Tokens
 
 LARGEST_COUNT = 2**53
-"""Larger integers are not the same number in every JSON reader (RFC 8259, 6)."""
+"""The largest integer. JSON readers may not agree on the value of a larger one (RFC 8259, 6)."""
 DEEPEST = 32
-"""Levels of a nested value; deeper ones could exhaust the stack of recursive code, such as pickle."""
+"""The maximum nesting of a value. Deeper values could exhaust the stack of recursive code, such as pickle."""
 LONGEST_QUOTE = 60
 
 
 def _unchanged(value: Any, check: Check) -> Any:
-    """Check a value without converting it: an int in place of a float is written again as an int."""
+    """Check a value without converting it, so that an int in place of a float is written as an int again."""
     check(value)
     return value
 
@@ -52,11 +52,11 @@ PlainObject = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 class _Form(BaseModel, strict=True):
-    """Other fields are ignored: a later version may add some without a new number."""
+    """The base of all forms. Unknown fields are ignored, because a later version may add fields and keep its number."""
 
 
 class HeadForm(_Form):
-    """The fields of a stored line that are read first: they decide how the rest is parsed."""
+    """The fields of a stored line that are read first, because they decide how the rest is parsed."""
 
     version: Ordinal = 1
 
@@ -77,7 +77,9 @@ class _Tokens(_Form):
 
 
 class _Details(_Form):
-    """In version 1, which is given as the context, a detail of a wrong type counts as missing."""
+    """The details of a reply. If the context is 1 (the version of the line), a detail of a wrong type counts as
+    missing.
+    """
 
     requests: Count = 1
     read: list[str] = []
@@ -115,7 +117,7 @@ class _Reply(_Form):
 
 
 def to_plain(form: type[BaseModel], record: object) -> dict[str, Any]:
-    """The record under its stored names, in the order of the form."""
+    """Return the record under its stored names, in the order of the form."""
     plain = {}
     for name, field in form.model_fields.items():
         value, inner = getattr(record, name), field.annotation
@@ -139,7 +141,7 @@ class LineForm(_Form):
 
 
 def explain(error: ValidationError) -> str:
-    """The first field that is wrong, its value and the rule, in one line of printable ASCII."""
+    """Return the first field that is wrong, its value and the rule, in one line of printable ASCII."""
     first = error.errors(include_url=False)[0]
     name = f"{'.'.join(map(str, first['loc']))!a:.80}" if first["loc"] else "it"
     if first["type"] == "missing":

@@ -1,7 +1,7 @@
 """A reply as it is stored: the key by which it is found, and the line of JSON that holds it.
 
-The names in a line belong to its version: ``stored_form`` lists them. Version 1 has no field ``version``, and its
-``details`` hold whatever the provider sent; it is read and no longer written.
+The names in a line depend on the line's version, and ``stored_form`` lists them. A line of version 1 has no field
+``version``, and its ``details`` hold whatever the provider sent. Version 1 is read, but no longer written.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ _KEY_FIRST = re.compile(rb'\{"key": "([0-9a-f]{40})"')
 """The beginning of every line that we write."""
 
 Label = tuple[str, str, int, int]
-"""Case, arm, trial and turn: how a person names a reply, whatever was asked."""
+"""Case, arm, trial and turn. A person names a reply this way, whatever the question was."""
 
 
 class FieldError(ValueError):
-    """A line that is not a JSON object, or a field that is missing or of a wrong type: names the field and the rule."""
+    """The line is not a JSON object, or a field is missing or of a wrong type. The message names the field and the
+    rule.
+    """
 
 
 class NewerVersionError(FieldError):
@@ -38,7 +40,7 @@ class NewerVersionError(FieldError):
 class Sampler:
     """What decides how a reply is sampled, besides the prompt: the model, and all other fields of the request.
 
-    ``options`` and ``system`` are part of the stored form, and of the key, only where they differ from the default.
+    ``options`` and ``system`` are part of the stored form and of the key only if they differ from the default.
     """
 
     model: str
@@ -60,7 +62,8 @@ class Sampler:
 
 
 def key_of(config: StudentConfig, question: Question) -> str:
-    """A hash (hex) of student, sampler, prompt, trial and turn: a stored reply answers this question only.
+    """Return a hash (hex) of student, sampler, prompt, trial and turn. A stored reply answers only a question with its
+    key.
 
     This is version 1 of the key, whose number is not part of the hash. A later version must hash its number, and must
     look up keys of both versions.
@@ -93,16 +96,19 @@ class Recording:
         return label_of(self)
 
     def to_line(self) -> str:
-        """One line of JSON without its end; ASCII, so that no character can break a line or an encoding."""
+        """Return one line of JSON without its end. It is ASCII, so that no character can break a line or an
+        encoding.
+        """
         from pytest_upskill.replies.stored_form import LineForm, to_plain
 
-        head = {"key": self.key, "version": VERSION}  # the key first, so that ``key_in`` finds it
+        head = {"key": self.key, "version": VERSION}  # the key comes first, so that ``key_in`` finds it
         return json.dumps({**head, **to_plain(LineForm, self), "sampler": self.sampler.to_plain()}, default=str)
 
     @classmethod
     def from_line(cls, line: str | bytes) -> Recording:
-        """The inverse of ``to_line``; also reads version 1. Raises FieldError on anything else, and for a reply that
-        the model did not end.
+        """Return the recording in a line of version 1 or 2, as the inverse of ``to_line``.
+
+        Raises FieldError on anything else, and for a reply that the model did not end.
         """
         from pydantic import ValidationError
 
@@ -127,7 +133,7 @@ def label_of(asked: Question | Recording) -> Label:
 
 
 def key_in(line: bytes) -> str | None:
-    """The key of a line that we wrote, even if the rest cannot be parsed; None for other lines."""
+    """Return the key of a line that we wrote, even if the rest cannot be parsed; None for other lines."""
     found = _KEY_FIRST.match(line)
     return found[1].decode("ascii") if found else None
 
@@ -151,7 +157,10 @@ def _parsed(line: str | bytes) -> object:
 
 
 class ProblemLog:
-    """Messages about stored replies that cannot be used, until they are shown. Takes each once, from any thread."""
+    """Collects messages about stored replies that cannot be used, until they are shown. Safe among threads.
+
+    A message that was added before is ignored.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -166,12 +175,12 @@ class ProblemLog:
                 self._new.append(message)
 
     def take(self) -> list[str]:
-        """The messages that were added since the last call, in order."""
+        """Return the messages that were added since the last call, in order."""
         with self._lock:
             new, self._new = self._new, []
             return new
 
 
 def is_good(reply: Reply) -> bool:
-    """True if a reply is to be stored: not one that was cut off, which may be complete the next time."""
+    """Return whether a reply is to be stored. A reply that was cut off is not, because the next one may be complete."""
     return reply.finish != "length"

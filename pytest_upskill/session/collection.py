@@ -29,6 +29,7 @@ from pytest_upskill.skills import arms
 from pytest_upskill.skills.case_files import CaseFiles, case_files
 from pytest_upskill.skills.noise import asked_arm, asked_arms
 from pytest_upskill.skills.skill import FILE_NAMES, skill_file
+from pytest_upskill.students.files import FilesStudent, folder_of
 
 if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo
@@ -85,6 +86,8 @@ class SkillFile(pytest.File):
         self.arms: dict[str, list[str]] = {}
         """By student: the arms in which it can be queried."""
         self.place = place_of(skill_path.parent, run.settings.rootdir)
+        self.names: list[str] = []
+        """Of all cases and queries, also of broken ones; empty if only some of them are collected."""
 
     def collect(self) -> Iterator[pytest.Item]:
         whole = self.path == self.skill_path
@@ -120,6 +123,7 @@ class SkillFile(pytest.File):
             if self.run.settings.self_check:
                 yield self._item(f"{case.name}[mutants]", ItemKind.MUTANTS, case)
         self.queries = triggers.cases
+        self.names = [*(path.stem for path in paths), *(one.name for one in (*cases, *self.queries))] if whole else []
         for student in self.run.configs:
             yield from self._choices_of(student)
 
@@ -146,12 +150,21 @@ class SkillFile(pytest.File):
                 expected = f"{folder}/{self.skill}/<case>.<arm>.md, with an arm of {named}"
                 problem = f"student {student!r} has no reply for skill {self.skill!r}: expected {expected}"
                 self._note(problem)
+            elif self.names and isinstance(reader := self.run.student(student), FilesStudent):
+                self._note_unused(student, reader)
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
         if "golden" in self.arms and unsolved:
             held = "checked with wrong results only" if self.run.settings.self_check else "not checked"
             verb, cases_ = ("has" if len(unsolved) == 1 else "have"), plural(len(cases), "case")
             what = f"{len(unsolved)} of {cases_} {verb} no '## Solution', so {held}: {', '.join(unsolved)}"
             self._note(what)
+
+    def _note_unused(self, student: str, reader: FilesStudent) -> None:
+        """Warn of reply files whose names no case and arm of the skill have."""
+        place = self.skill if folder_of(reader.folder, self.skill).is_dir() else self.place
+        if names := reader.unused(place, self.names):
+            rule = "a reply is called <case>.<arm>.md, with the name of a case and an arm such as skill or baseline"
+            self._note(f"student {student!r}: not used in {reader.folder}/{place}: {', '.join(names)}; {rule}")
 
     def _note(self, text: str) -> None:
         """Warn once of a skill that several links lead to."""

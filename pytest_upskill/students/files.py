@@ -9,13 +9,14 @@ import codecs
 import contextlib
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from pytest_upskill.cases.case import Case
 from pytest_upskill.errors import InfrastructureError, NotAnswered, StudentError
 from pytest_upskill.paths import HOME, component, home, write_atomically
 from pytest_upskill.records import Question, Reply, ReplyDetails, reply_file_name
+from pytest_upskill.skills.arms import CONTROL_ARMS, SKILL
 from pytest_upskill.students.base import Student, StudentConfig
 
 BINARY = "a file of a program such as a word processor"
@@ -37,6 +38,8 @@ _SHORTEST = 16
 OWNER = ".skill"
 """The file with the path of the skill that a folder belongs to."""
 _REPLIES = "*.*.md"
+_ARMS = (SKILL, *CONTROL_ARMS, "trigger", "rubric")
+"""How the names of arms begin."""
 LAYOUT = "<skill>/<case>.<arm>.md, <case>.<arm>-2.md for the second trial"
 """The layout in words, for messages."""
 
@@ -138,6 +141,13 @@ class FilesStudent(Student):
             return component(reply_file_name(case, component(arm), 1)).removesuffix(".md") in present
 
         return tuple(arm for arm in arms if any(has_reply(case, arm) for case in cases))
+
+    def unused(self, skill: str, cases: Collection[str]) -> list[str]:
+        """The names of reply files of a skill that belong to none of these cases, or to no arm."""
+        found = folder_of(self.folder, skill)
+        names = sorted(path.name for path in found.glob(_REPLIES)) if found.is_dir() else []
+        starts = tuple(f"{component(case)}.{arm}" for case in cases for arm in _ARMS)
+        return [name for name in names if not name.startswith(starts)]
 
     def goes_on(self, question: Question) -> bool:
         """A conversation has as many turns as there are files."""

@@ -154,6 +154,14 @@ def test_lint_advises_a_solution_and_prints_no_escape_sequences(pytester: pytest
     assert "\x1b" not in checked.stdout.str()
 
 
+def test_lint_names_cases_outside_the_folder_of_cases(pytester: pytest.Pytester, skill: Path) -> None:
+    for name, text in (("scale.md", CASE), ("broken.md", CASE.replace("dims:", "dim:")), ("NOTES.md", "# Notes\n")):
+        (skill / name).write_text(text)
+    (skill / "posts.md").write_text("---\ntitle: A post\n---\nText.\n")
+    lines = [line for line in call(pytester, "lint", "skills").stdout.lines if "outside evals/" in line]
+    assert [line.partition(":")[0] for line in lines] == ["skills/tiny/broken.md", "skills/tiny/scale.md"]
+
+
 def test_a_path_without_a_skill_is_a_usage_error(pytester: pytest.Pytester) -> None:
     for arguments, said in ((["nowhere"], "*there is no such skill*"), ([], "*the folder holds no SKILL.md: add one*")):
         for command in ("lint", "list"):

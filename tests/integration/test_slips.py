@@ -93,6 +93,16 @@ def test_skills_that_are_not_found_or_have_no_case_are_not_green(words: Workbenc
     both.stdout.fnmatch_lines(["*skill 'bare' has no case in its folder evals/*"])
 
 
+def test_reply_files_that_no_case_and_arm_have_are_named(words: Workbench) -> None:
+    honest = ["warp.skill-2.md", "warp.skill.turn2.md", "warp.placebo.md", "warp.previous-v1.2.md", "README.md"]
+    for name in (*honest, "wrap.skill.md", "warp.base.md"):
+        words.write(f"answers/words/{name}", "It is a warp.\n")
+    result = words.run("skills/words", STUDENT)
+    result.assert_outcomes(passed=5, warnings=1)
+    result.stdout.fnmatch_lines(["*answers/words: warp.base.md, wrap.skill.md; a reply is called <case>.<arm>.md*"])
+    words.run("skills/words/evals/warp.md", STUDENT).assert_outcomes(passed=2, warnings=0)
+
+
 def test_a_trial_without_a_reply_is_not_answered_and_has_its_own_count(words: Workbench) -> None:
     words.write("answers/words/warp.skill-2.md", "It is a warp.\n")
     result = words.run("skills/words", STUDENT, "--upskill-trials=2", "--upskill-report=out.json")

@@ -23,7 +23,7 @@ from pytest_upskill.skills.case_files import case_files
 from pytest_upskill.skills.skill import FILE_NAMES, skill_file
 
 _DIGITS = 12
-"""Of a digest that is shown."""
+"""How many digits of a digest are shown."""
 
 
 @click.command("accept")
@@ -66,7 +66,7 @@ def command(
 
 
 def _cases(skill: Path, names: Sequence[str]) -> tuple[list[Case], bool]:
-    """The generated cases with code, and whether a case cannot be read. Raises SkillError, UsageError."""
+    """Return the generated cases with code, and whether any case could not be read. Raises SkillError, UsageError."""
     if skill.suffix == ".md" and skill.name not in FILE_NAMES and skill.parent.name == "evals":
         skill, names = skill.parent.parent, (skill.stem, *names)
     folder = skill_file(skill).parent
@@ -112,7 +112,7 @@ def _list(cases: Sequence[Case]) -> None:
 
 
 def _accept(cases: Sequence[Case], yes: bool, show: bool) -> bool:
-    """Show the code, ask, and store; False if the answer is no."""
+    """Show the code, ask the user, and store the acceptance. Return False if the user declines."""
     if not cases:
         click.echo("nothing to accept: no case here is generated and has code that was not accepted")
         return True
@@ -148,7 +148,7 @@ def _is_terminal() -> bool:
 
 
 def _shown(case: Case, console: Console) -> Iterator[Hidden | Disguised]:
-    """Print a case's code, and yield what looks different in it from what it is."""
+    """Print a case's code, and yield the places in it that look different from what they are."""
     place = shown_path(case.path)
     title = f"{case.name}  {place}  {acceptance.digest_of(case)[:_DIGITS]}"
     console.print(Text(printable(title), "bold"), soft_wrap=True)

@@ -60,7 +60,9 @@ def command(path: Path, cases: int, language: str | None, contract: str | None, 
 
 
 def _steps(found: Existing, cases: int, planned: Planned | None) -> Steps:
-    """The questions to come, or those of a plan for this number of cases."""
+    """Return the questions that will be asked: those of the plan ``planned``, or those for a new plan of ``cases``
+    cases.
+    """
     name = found.folder.name
     if planned is not None:
         there = [case for case in found.cases if case.name in planned.existing]

@@ -38,7 +38,7 @@ STATUSES = (
 
 
 class Real(click.FloatRange):
-    """A number in a range; 'nan' is none, though no comparison with it fails."""
+    """A number in a range. 'nan' is refused here, because comparing it with the limits of the range never fails."""
 
     what, such_as = "a number", "0.2"
 
@@ -170,14 +170,16 @@ class Asking:
 
     @contextmanager
     def writing(self, order: Order, subject: str) -> Iterator[Writing]:
-        """What writes with the teacher; afterwards all is closed. An interrupt is shown, and ends the command."""
+        """Yield an object that writes with the teacher, and close everything afterwards. An interrupt ends the command
+        with a message.
+        """
         self.teacher = self.session.open_teacher(self.chosen, subject, self.progress)
         talks = Conversations(self.teacher, self.options.attempts, self.progress.say)
         made = Writing(talks, self._make_prover, order, self.progress.say)
         interrupted = False
         try:
             if isinstance(self.chosen, StudentConfig):
-                self._check_sandbox()  # before anything is paid for
+                self._check_sandbox()  # before any question is paid for
             with self.progress:
                 yield made
         except KeyboardInterrupt:
@@ -208,7 +210,7 @@ class Asking:
         return Prover(choose(self.options.device), skill)
 
     def finish(self, result: Result, advice: str = "") -> None:
-        """Print the result, with further advice if it is complete, and end with the exit status that it has."""
+        """Print the result, with ``advice`` if the result is complete, and end with the exit status of the result."""
         status = UNFINISHED if result.unfinished else LEFT_OUT if result.left_out else COMPLETE
         if self.options.as_json:
             _print_json(self._plain(result, status))
@@ -267,7 +269,7 @@ class Asking:
 
 
 def _summary(result: Result) -> Iterator[str]:
-    """What the skill has now, once cases were asked for."""
+    """Yield lines about what the skill contains, after cases were asked for."""
     folder, there = result.folder, result.there
     if folder is None or there is None or not folder.exists():
         return
@@ -286,6 +288,6 @@ def _print_json(plain: Mapping[str, Any]) -> None:
 
 
 def _encodable(text: str) -> str:
-    """The text with '?' for what stdout cannot show."""
+    """Return the text with '?' in place of characters that stdout cannot show."""
     encoding = sys.stdout.encoding or "ascii"
     return text.encode(encoding, "replace").decode(encoding)

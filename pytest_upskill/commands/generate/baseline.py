@@ -19,11 +19,14 @@ from pytest_upskill.students.base import StudentConfig
 
 STEP = "baseline"
 _LONGEST_PROMPT = 8000
-"""Characters of a question about a case, before there is one."""
+"""The assumed length (in characters) of a question about a case that does not exist yet, for estimates."""
 
 
 def check(asking: Asking, spec: str, cases: int) -> StudentConfig:
-    """The student that is measured; shows what it may cost. Raises UsageError, before the teacher is asked."""
+    """Return the student that will be measured, and show what it may cost.
+
+    Raises UsageError if the student cannot be used. This happens before the teacher is asked.
+    """
     config = student_config(spec, asking.tables, Path.cwd(), refused=("golden",))
     check_student(config, asking.options.limits)
     worst = worst_case(config, Prompt("", "x" * _LONGEST_PROMPT))
@@ -37,7 +40,7 @@ def check(asking: Asking, spec: str, cases: int) -> StudentConfig:
 def measure(asking: Asking, writing: Writing, config: StudentConfig) -> None:
     """Give the proven cases to the student without the skill, record its pass rates, and split the cases by them.
 
-    A result without a verdict on the student leaves a case without a rate: the result says so.
+    A case without a verdict on the student gets no pass rate; the result then says that cases were not measured.
     """
     result = writing.result
     if result.folder is None or not result.kept:

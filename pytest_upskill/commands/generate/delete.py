@@ -42,7 +42,7 @@ def command(folder: Path, force: bool, yes: bool) -> None:
     if not yes:
         click.confirm(f"Remove {printable(str(folder))} with {plural(len(files), 'file')}?", abort=True)
     with alone(folder):
-        shutil.rmtree(folder.resolve())  # 'evals/..' would end within what it names
+        shutil.rmtree(folder.resolve())  # a path such as 'evals/..' would no longer exist once 'evals' is removed
     click.echo(f"removed {printable(str(folder))}")
 
 
@@ -69,7 +69,7 @@ def _reasons(folder: Path) -> Iterator[str]:
 
 
 def _git_problem(folder: Path) -> str:
-    """Why git cannot bring the folder back; empty if it can."""
+    """Return why git could not restore the folder, or an empty text if git could."""
     command = ["git", "-C", str(folder), "status", "--porcelain", "--ignored", "--untracked-files=all", "--", "."]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)

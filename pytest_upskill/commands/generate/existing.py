@@ -18,7 +18,7 @@ from pytest_upskill.skills.skill import case_paths, load_skill
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A skill's folder, what it was made for, its cases, and the record of those that a teacher wrote."""
+    """A skill's folder, its task, its cases, and the record of the cases that a teacher wrote."""
 
     folder: Path
     order: Order
@@ -27,8 +27,10 @@ class Existing:
 
 
 def existing(path: Path, language: str | None, contract: str | None) -> Existing:
-    """The skill of a folder or a SKILL.md; its record gives task and language, most of its cases the contract, where
-    they are not given. Raises SkillError, CaseError.
+    """Return the skill at ``path``, which is a folder or a SKILL.md. Raises SkillError, CaseError.
+
+    The skill's record gives the task, and the language unless ``language`` does. Without ``contract``, the contract is
+    the one that most cases of the skill use.
     """
     skill = load_skill(path)
     folder = skill.path.parent.absolute()

@@ -28,7 +28,7 @@ _KEY = "always"
 GOLDEN = "golden"
 """The student whose kernels are the solutions of cases."""
 _MOVING = ("text", "text_hash", "always", "reference", "solution", "inputs")
-"""Fields of a case that a further line in its frontmatter changes, or moves."""
+"""Fields of a case that change when a line is added to its frontmatter, or that then begin at another line."""
 
 
 @click.command("freeze")
@@ -74,7 +74,7 @@ def command(item: str, run: str | None, dry_run: bool) -> None:
 
 
 def _found(history: History, item: str, run: str | None) -> tuple[int, Outcome]:
-    """The number of the run, and the item with its counterexample. Raises UsageError."""
+    """Return the number of the run, and the item with its counterexample. Raises UsageError."""
     if run is not None:
         number = find_run(history, run)
         found = history.item(number, find_item(history.ids(number), item))
@@ -103,7 +103,7 @@ def _found(history: History, item: str, run: str | None) -> tuple[int, Outcome]:
 
 
 def _how(item: Outcome) -> str:
-    """What gives an item a counterexample, for one that gets none."""
+    """Return advice for getting a counterexample, for a self-check or a ``golden`` item; empty for a student's item."""
     if item.kind is not ItemKind.MUTANTS and item.student != GOLDEN:
         return ""
     what = "a failed item of a student is needed, such as that of a kernel that you save as a reply"
@@ -117,7 +117,7 @@ def _why(item: Outcome) -> str:
 
 
 def _changed(case: Case, example: str) -> str:
-    """The text of the case with one more example. Raises CaseError, UsageError."""
+    """Return the text of the case with ``example`` added to ``always``. Raises CaseError, UsageError."""
     by_hand = f"add it to '{_KEY}' of {shown_path(case.path)} by hand"
     try:
         wanted = str(read_example(example, case))
@@ -136,14 +136,16 @@ def _changed(case: Case, example: str) -> str:
 
 
 def _unmoved(case: Case) -> object:
-    """What must not change in a case."""
+    """Return everything in a case that adding an example must not change, for comparison."""
     snippets = (case.reference, case.solution, case.inputs)
     kept = {name: value for name, value in asdict(case).items() if name not in (*_MOVING, "trusted", "taken_by")}
     return kept, [one and one.source for one in snippets]
 
 
 def _check(case: Case, text: str, example: str) -> str:
-    """Judge the case's solution on the example; returns what is known then. Raises CaseError, InfrastructureError."""
+    """Judge the case's solution on the example, and return what was found out, in words. Raises CaseError,
+    InfrastructureError.
+    """
     if case.solution is None:
         return "the case has no solution that could be checked on it"
     language = language_of(case)
@@ -170,7 +172,7 @@ def _check(case: Case, text: str, example: str) -> str:
 
 
 def _record(before: Case, after: Case) -> None:
-    """Keep a generated case's record up to date: its solution has passed the new example, so it is still proven."""
+    """Update the record of a generated case. The case is still proven, because its solution passed the new example."""
     evals = before.path.resolve().parent
     if not (evals / GENERATED).is_file():
         return
@@ -178,9 +180,9 @@ def _record(before: Case, after: Case) -> None:
 
     try:
         record = read_provenance(evals)
-    except CaseError:  # the linter reports it
+    except CaseError:  # the linter reports this error
         return
-    listed = record.cases if record else {}  # a file that was renamed is known by its text
+    listed = record.cases if record else {}  # a case whose file was renamed is found by its text
     name = next((name for name, made in listed.items() if made.text_hash == before.text_hash), None)
     if record and name is not None:
         cases = {**listed, name: listed[name].model_copy(update={"text_hash": after.text_hash})}
@@ -188,5 +190,5 @@ def _record(before: Case, after: Case) -> None:
 
 
 def _bytes(path: Path, text: str) -> bytes:
-    """The text as the file stores it: with a byte order mark if it had one."""
+    """Return the text encoded for the file, with a byte order mark if the file already has one."""
     return text.encode("utf-8-sig" if path.read_bytes().startswith(b"\xef\xbb\xbf") else "utf-8")

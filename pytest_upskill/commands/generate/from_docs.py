@@ -25,7 +25,7 @@ def command(path: Path, wanted: Wanted, options: AskOptions) -> None:
     """
     check_exists(path)
     text, files = documents(path)
-    # Not their names: those of a folder's files are text that others wrote, and these words are not quotations.
+    # The names of a folder's files are left out, because other people wrote them and this text is not quoted.
     shown = printable(path.absolute().name) + (f": {plural(len(files), 'file')}" if path.is_dir() else "")
     task = f"GPU kernels for what the documents teach: {shown}"
     write_from("from-docs", text, f"the text of documents ({shown})", task, wanted, options)

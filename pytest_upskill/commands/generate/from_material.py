@@ -62,7 +62,7 @@ def from_material(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def write_from(command: str, text: str, what: str, task: str, wanted: Wanted, options: AskOptions) -> None:
-    """Write a skill from a text, which ``what`` describes. ``task`` is used if the user gave none."""
+    """Write a skill from ``text``. ``what`` describes the text. ``task`` is used if the user gave none."""
     check_name(wanted.name)
     told = (wanted.task or "").strip() or task
     parts = in_parts(text, wanted.part_tokens)

@@ -90,7 +90,9 @@ def confinement(device: str) -> Confinement:
 
 
 def skill_for(path: Path, into: Path | None) -> Path:
-    """The skill that gets cases: ``into``, or the one that ``path`` is, or is in. Raises UsageError."""
+    """Return the skill that gets the cases: ``into``, else the skill that is at ``path`` or contains it. Raises
+    UsageError.
+    """
     if into is not None:
         return into
     place = path.absolute()
@@ -107,11 +109,11 @@ class Import:
     command: str
     options: ImportOptions
     description: str
-    """Of a skill that is made for the cases."""
+    """The description of the skill, if a skill is made for the cases."""
 
     def run(self, folder: Path, found: Iterable[Foreign], text_of: Callable[[Foreign, str], str]) -> None:
-        """Import each of ``found`` as the case that ``text_of`` makes of it, which may raise NotImported. Ends the
-        command.
+        """Import each of ``found`` as a case, and end the command. ``text_of`` returns the text of the case, or raises
+        NotImported.
         """
         progress, foreign = Progress(), list(found)
         names = names_of([one.wanted for one in foreign])

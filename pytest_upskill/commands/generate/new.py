@@ -23,7 +23,7 @@ from pytest_upskill.generator.estimate import Steps, steps_of
 from pytest_upskill.generator.questions import Order, part_step
 
 _NOTES = 4000
-"""Characters of the notes on a part, before there are any."""
+"""The assumed length (in characters) of the notes on a part that do not exist yet, for estimates."""
 
 
 @click.command("new", epilog=STATUSES)
@@ -88,7 +88,10 @@ def write(
     only_plan: bool = False,
     parts: Sequence[str] = (),
 ) -> None:
-    """Write a skill with the teacher, and end the command. ``parts`` are those of the material, if it is too long."""
+    """Write a skill with the teacher, and end the command.
+
+    ``parts`` are the parts of the material if it is too long for one question.
+    """
     steps = _steps(order, cases, name, parts)
     measured = check(asking, student, cases) if student else None
     asking.tell_estimate(steps)
@@ -105,7 +108,9 @@ def write(
 
 
 def _steps(order: Order, cases: int, name: str, parts: Sequence[str]) -> Steps:
-    """The questions, where those on parts come first and the others are about the notes on them."""
+    """Return the questions that will be asked. With ``parts``, questions on each part come first, and the other
+    questions are about the notes on the parts.
+    """
     if not parts:
         return steps_of(order, cases, name)
     noted = [part_step(replace(order, material=one), at, len(parts)) for at, one in enumerate(parts, 1)]
@@ -122,7 +127,7 @@ def check_name(name: str | None) -> None:
 
 
 def show_plan(asking: Asking, plan: Plan) -> None:
-    """The plan on stderr."""
+    """Print the plan on stderr."""
     asking.progress.line(f"plan for '{plan.skill}':")
     width = max(len(one.name) for one in plan.cases)
     for one in plan.cases:

@@ -77,8 +77,8 @@ def _plan(planned: PlannedCase) -> Plan:
 
 
 def _check_is_new(found: Existing, planned: PlannedCase) -> None:
-    """Raises UsageError if the skill has a case of this name for another operator, as far as its record says."""
-    known = {case.name: case.path for case in found.cases}  # also those that it takes from another skill
+    """Raise UsageError if, by the skill's record, the skill has a case of this name for another operator."""
+    known = {case.name: case.path for case in found.cases}  # includes the cases that the skill takes from another skill
     path = known.get(planned.name, found.folder / "evals" / f"{planned.name}.md")
     made = found.made.get(planned.name)
     if not path.exists() or (made and made.operator == planned.operator):
@@ -89,7 +89,7 @@ def _check_is_new(found: Existing, planned: PlannedCase) -> None:
 
 
 def _name_from(operator: str) -> str:
-    """The first words of a description in ASCII, joined; of a schema its operator's name."""
+    """Return a case name: the operator's name if the text is a schema, else its first words in ASCII, joined."""
     head = operator.partition("(")[0] if re.match(r"\s*\w+\(", operator) else operator
     words = [word for word in re.findall(r"[a-z][a-z0-9_]*", head.lower()) if word not in _ARTICLES][:_MOST_WORDS]
     return "_".join(words)[:48].strip("_")

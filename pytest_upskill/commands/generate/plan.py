@@ -27,14 +27,15 @@ from pytest_upskill.statistics.significance import LEVEL
 _TRIALS = (1, 2, 3, 5)
 _ARMS = 2
 _NOBODY = "demo"
-"""Stands for the student where none is named."""
+"""The built-in student that is used if the user names none."""
 ENOUGH, TOO_LITTLE = 0, 7
 
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A number of cases and of trials of each, with the probability that they find the lift; ``most`` is the most that
-    all replies can cost, of both arms and all students, None without a student.
+    """A number of cases, a number of trials of each case, and the probability (``power``) that they find the lift.
+
+    ``most`` is the maximum cost of all replies in both arms for all students, or None if no student is named.
     """
 
     cases: int
@@ -115,7 +116,9 @@ def command(
 
 
 def _each_case(subjects: Sequence[Subject]) -> Cost:
-    """The most that one trial of one case costs in both arms, on average over the cases, of all students together."""
+    """Return the maximum cost of one trial of one case in both arms, averaged over the cases and summed over the
+    students.
+    """
     renderer, total = PromptRenderer(), Cost()
     for subject in subjects:
         for case in subject.cases:
@@ -155,8 +158,10 @@ def _designs(
     each: Cost | None,
     budget: float | None,
 ) -> Iterator[Design]:
-    """The skill's cases with each number of trials; then the fewest cases that have the power, where those are more.
-    If none of them is within the budget, also the most cases that are.
+    """Yield the design with the present cases for each number of trials, then designs with more cases that reach
+    ``wanted``.
+
+    If none of these designs is within the budget, the design with the most cases that the budget allows is added.
     """
 
     def design(cases: int, number: int) -> Design:
@@ -214,7 +219,10 @@ def _remark(design: Design, present: int, wanted: float, budget: float | None) -
 def _conclusion(
     assumed: Assumed, designs: Sequence[Design], present: int, wanted: float, level: float, budget: float | None
 ) -> str:
-    """What to do: the cheapest design that has the power, with the cases that are there before those with more."""
+    """Return the conclusion in words: the cheapest design that has the wanted power and fits the budget.
+
+    Designs with the present cases come before designs with more cases.
+    """
     having = [one for one in designs if one.power >= wanted]
     order = sorted(designs, key=lambda one: (one.cases > present, one.cases * one.trials))
     fitting = [one for one in order if _within(one, budget)]
@@ -233,7 +241,7 @@ def _named(design: Design) -> str:
 
 
 def _smallest(assumed: Assumed, design: Design, wanted: float, level: float) -> str:
-    """The smallest lift that a design finds."""
+    """Return the smallest lift that a design finds, in words."""
     found = detectable_lift(assumed.baseline, assumed.spread, design.cases, design.trials, wanted, level)
     return f"{_named(design)} find {'no lift' if found is None else f'a lift of {_points(found)} or more'}"
 

@@ -46,13 +46,13 @@ class Progress:
             self._task = self._bar.add_task("proven cases", total=cases)
 
     def say(self, step: str, what: str) -> None:
-        """What has happened to a step."""
+        """Print what has happened to a step."""
         if self._task is not None and step.startswith("case-"):
             self._bar.advance(self._task, what.startswith(_DONE) - (what == WITHDRAWN))
         self.line(f"{time.monotonic() - self._began:6.1f} s  {step}: {what}")
 
     def line(self, text: str) -> None:
-        """One line, without control sequences from outside."""
+        """Print one line. Control sequences in ``text`` are removed."""
         shown = printable(" ".join(text.split("\n")))
         if not can_show(sys.stderr.encoding):
             shown = shown.encode("ascii", "replace").decode("ascii")

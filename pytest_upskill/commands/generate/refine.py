@@ -114,7 +114,7 @@ def command(
 
 @dataclass
 class Refinement:
-    """One command. A subclass refines something else than the whole text of a skill."""
+    """One call of the command. A subclass may refine another text than the whole skill."""
 
     called: ClassVar[str] = "refine"
     nouns: ClassVar[tuple[str, str]] = ("training case", "training cases")
@@ -130,7 +130,7 @@ class Refinement:
     noise: Noise = NO_NOISE
 
     def run(self) -> int:
-        """The exit status."""
+        """Run the command and return its exit status."""
         subject, options = self.subject, self.options
         chosen = teacher_config(options.teacher, subject.tables, Path.cwd())
         self._say_what_it_is(chosen)
@@ -156,7 +156,7 @@ class Refinement:
             session.close()
 
     def begin_session(self) -> Session:
-        """The session, whose ledger is closed at the end."""
+        """Return a new session. ``run`` closes the session's ledger at the end."""
         return Session(self.subject.rootdir, self.options.limits)
 
     def _asked(self, chosen: StudentConfig | Path, runner: Runner, session: Session, cost: Cost) -> int:
@@ -188,7 +188,7 @@ class Refinement:
         return self._finish(refined)
 
     def refiner(self, runner: Runner, teacher: Teacher, begun: Begun, total: int) -> Refiner:
-        """What runs the rounds; ``total`` is the most answers of the student."""
+        """Return the object that runs the rounds. ``total`` is the maximum number of the student's answers."""
         checks = VersionChecks(
             self.subject.skill_path, self.training, self.held_out, self.own.target, self.own.language
         )
@@ -198,13 +198,16 @@ class Refinement:
         )  # fmt: skip
 
     def round_done(self, one: Round, teacher: Teacher, begun: Begun) -> None:
-        """Write what a round leaves behind, in an order in which it can be interrupted."""
+        """Write the results of a round: first the kept text, then its record, then the file of the round.
+
+        An interrupt between any two of these steps does no harm.
+        """
         subject, text = self.subject, one.proposal.text
         if one.kept and text is not None:
             self._check_unchanged(one.old, text)
             begun.note_kept(text)
             write_atomically(subject.skill_path.resolve(), text)
-            if (record := read_provenance(subject.evals)) is not None:  # as it is now: 'freeze' may have changed it
+            if (record := read_provenance(subject.evals)) is not None:  # read now: 'freeze' may have changed it
                 write_provenance(subject.evals, replace_skill(record, one, teacher))
         by = round_file.By(_called(subject.student.name, subject.student.model), _called(teacher.name, teacher.model))
         path = round_file.write_round(subject.evals, one, self.own, by, subject.skill_path.name)
@@ -212,7 +215,9 @@ class Refinement:
         self.plain.setdefault("rounds", []).append({**_plain_round(one), "file": str(path)})
 
     def _check_unchanged(self, old: str, new: str) -> None:
-        """Raises UsageError, with the new version in a file beside it, if the skill was edited meanwhile."""
+        """Raise UsageError if the skill was edited while the command ran. The new version is then kept in a file beside
+        it.
+        """
         path = self.subject.skill_path
         if read_text(path, SkillError) in (old, new):
             return
@@ -233,7 +238,7 @@ class Refinement:
         return self.end(UNDECIDED, f"INCONCLUSIVE: {tried} tried, none kept; the old text stays{why}")
 
     def end(self, status: int, text: str, missing: Sequence[dict[str, str]] = ()) -> int:
-        """Print the end of the command, as a line or as JSON."""
+        """Print the last message of the command, as a line or as JSON, and return the exit status."""
         if not self.options.as_json:
             click.echo(printable(text))
             return status
@@ -272,14 +277,16 @@ class Refinement:
             )
 
     def longest_version(self) -> str:
-        """A SKILL.md that is no shorter, as the student sees it, than a new version can be."""
-        # A version of the largest size may be all body, or (shown twice to a student with tools) all frontmatter.
+        """Return a SKILL.md that is at least as long, as the student sees it, as any new version can be."""
+        # A version of the largest size may be all body, or all frontmatter, which a student with tools sees twice.
         largest = self.own.target * BYTES_PER_TOKEN * (2 if self.subject.student.disclosure == "tools" else 1)
         body = parse_skill(self.subject.text, self.subject.skill_path).body
         return self.subject.text + "x" * max(largest - len(body.encode(errors="replace")), 1)
 
     def _student_cost(self, runner: Runner) -> Cost:
-        """The most that the student's answers can cost: a new version stands for each round's."""
+        """Return the maximum cost of the student's answers, assuming that each round has a new version of the largest
+        size.
+        """
         present, rounds, trials = replace(SKILL, text=self.subject.text), self.own.rounds, self.own.trials
         longest = version(self.longest_version())
         every = [*self.training, *self.held_out]
@@ -295,17 +302,17 @@ class Refinement:
             self._note("teacher_estimate", cost_in_words(chosen.name, cost))
 
     def longest_question(self, number: int) -> Prompt:
-        """A question that is no shorter than the teacher's in that round can be."""
+        """Return a question that is at least as long as the teacher's question in round ``number`` can be."""
         return longest_question(self.own, self.subject.text, number)
 
     def _texts(self) -> dict[str, list[str]]:
-        """What the cases say, by part."""
+        """Return name and digest of each case, by part: ``training`` and ``held-out``."""
         parts = (("training", self.training), ("held-out", self.held_out))
         return {part: [f"{case.name} {case.text_hash}" for case in cases] for part, cases in parts}
 
 
 def replace_skill(record: Provenance, one: Round, teacher: Teacher) -> Provenance:
-    """The record with the teacher and the answer that the kept text is from."""
+    """Return the record with the teacher and the answer that wrote the kept text."""
     replies, costs = one.proposal.replies, [reply.cost_usd for reply in one.proposal.replies]
     written = Written(
         teacher=teacher.name,

@@ -21,14 +21,16 @@ class Session:
     def __init__(self, rootdir: Path, limits: Limits) -> None:
         self.rootdir, self.limits, self.name = rootdir, limits, secrets.token_hex(8)
         self._totals = Totals()
-        """Since the ledger was closed."""
+        """What had been spent when the ledger was closed."""
 
     @cached_property
     def ledger(self) -> Ledger:
         return Ledger(self.rootdir, self.name, self.limits)
 
     def open_teacher(self, chosen: StudentConfig | Path, subject: str, progress: Progress) -> Teacher:
-        """The teacher, which spends in this session. Raises UsageError without its key, SDK or price."""
+        """Return the teacher, whose spending counts for this session. Raises UsageError if its key, SDK or price is
+        missing.
+        """
         return open_teacher(chosen, self.rootdir, self.limits, lambda: self.ledger, subject, progress.line)
 
     @property
@@ -45,7 +47,7 @@ class Session:
         return {"answers": totals.asked, "tokens": totals.tokens, "usd": None if totals.unpriced else totals.usd}
 
     def close(self) -> None:
-        """Close the ledger; ``totals`` stay."""
+        """Close the ledger. ``totals``, ``spent`` and ``plain`` can still be used."""
         if self._is_open:
             self._totals = self.ledger.totals()
             self.ledger.close()

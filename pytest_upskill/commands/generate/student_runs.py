@@ -34,8 +34,9 @@ from pytest_upskill.students.base import StudentConfig
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A skill to run a student on. ``rootdir`` is pytest's, whose ledger has the replies of pytest's runs; ``judges``
-    judge rubrics.
+    """A skill to run a student on, with the ``judges`` of its rubrics.
+
+    ``rootdir`` is pytest's rootdir. Its ledger also has the replies of pytest's runs.
     """
 
     skill_path: Path
@@ -48,7 +49,7 @@ class Subject:
 
     @property
     def asked(self) -> str:
-        """Who is asked, in words."""
+        """Return the names of the student and of its judges, in words."""
         named = " or ".join(one.name for one in self.judges)
         return f"{self.student.name}, judged by {named}" if named else self.student.name
 
@@ -62,7 +63,8 @@ class Subject:
 
 
 def subject_of(path: Path, student: str, progress: Progress) -> Subject:
-    """The skill at ``path`` and the student of that name. A case that cannot be read is left out, with a line.
+    """Return the skill at ``path`` with the student of that name. Cases that cannot be read are left out, with a
+    message.
 
     Raises SkillError, UsageError, and CaseError for a 'cases.yaml' that cannot be used.
     """
@@ -91,9 +93,10 @@ JUDGE = click.option(
 
 
 def with_judges(subject: Subject, judge: str | None, progress: Progress) -> Subject:
-    """The subject with the judges that the user names. Without any, cases with a rubric are left out, with a line.
+    """Return the subject with the judges that the user names. Without a judge, cases with a rubric are left out, with a
+    message.
 
-    Raises UsageError for a name that is no judge, and if no case is left.
+    Raises UsageError if ``judge`` does not name a judge, or if no case is left.
     """
     found = judges.resolve([judge or ""], subject.tables, Path.cwd(), [subject.student], option="--judge")
     if judge and not found:
@@ -112,7 +115,10 @@ def with_judges(subject: Subject, judge: str | None, progress: Progress) -> Subj
 def running(
     subject: Subject, session: Session, device: str, progress: Progress, noise: Noise = NO_NOISE
 ) -> Iterator[Experiment]:
-    """The experiment of a subject; afterwards student, servers and ledger are closed, at once after an error."""
+    """Yield the experiment of a subject, and close student, servers and ledger afterwards.
+
+    After an exception, open requests are dropped instead of waited for.
+    """
     everyone = {one.name: one for one in (subject.student, *subject.judges)}
     opened = {name: open_student(one, subject.rootdir, session.limits, progress.line) for name, one in everyone.items()}
     experiment = Experiment(
@@ -141,7 +147,7 @@ def cost_in_words(name: str, cost: Cost) -> str:
 
 
 class Answers:
-    """Shows what a student answers, as it comes, and counts results without a verdict on the student."""
+    """Shows each answer of a student when it arrives, and counts the results without a verdict on the student."""
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0

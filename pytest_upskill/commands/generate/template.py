@@ -22,7 +22,7 @@ _FILES = {
     "references/details.md": "template_details.md",
     "evals/scale_rows.md": "template_case.md",
 }
-"""By the path in the new skill: the file beside this module."""
+"""The template beside this module, by the path of the file that it becomes in the new skill."""
 
 
 @click.command("template")

@@ -112,7 +112,7 @@ for _option in command.params:
 
 @dataclass
 class Choosing(Refinement):
-    """One command. Without queries, the teacher writes as many as ``queries`` says first."""
+    """One call of the command. If the skill has no queries, the teacher first writes ``queries`` of them."""
 
     called: ClassVar[str] = "triggers"
     nouns: ClassVar[tuple[str, str]] = ("training query", "training queries")
@@ -122,18 +122,18 @@ class Choosing(Refinement):
     _session: Session | None = None
 
     def run(self) -> int:
-        """The exit status."""
+        """Run the command and return its exit status."""
         self.plain["noise"] = str(self.noise)
         try:
             if not self.subject.cases and (status := self._with_queries()) is not None:
                 return status
             return super().run()
         finally:
-            if self._session is not None:  # the rounds, which close it, have not begun
+            if self._session is not None:  # only the rounds would close it, and they have not begun
                 self._session.close()
 
     def begin_session(self) -> Session:
-        """One session for the queries and the descriptions: the budget is that of both."""
+        """Return one session for both the queries and the descriptions, so that they share the budget."""
         session, self._session = self._session or super().begin_session(), None
         return session
 
@@ -157,7 +157,7 @@ class Choosing(Refinement):
         return description_question(self.subject.skill_path, longest, self.noise, (10**6,) * 3, tried, feedback)
 
     def _with_queries(self) -> int | None:
-        """Have the teacher write the queries; the exit status if the command ends here."""
+        """Have the teacher write the queries. Return the exit status if the command ends after that, else None."""
         subject, options = self.subject, self.options
         chosen = teacher_config(options.teacher, subject.tables, Path.cwd())
         step = queries_step(subject.skill_path, subject.text, self.queries)
@@ -182,7 +182,7 @@ class Choosing(Refinement):
         return None
 
     def _ask_for_queries(self, chosen: StudentConfig | Path) -> list[Case] | tuple[Any, ...]:
-        """The queries, which are written to the file; or the arguments of ``end``."""
+        """Return the queries after writing them to the file, or the arguments for ``end`` if there are none."""
         subject, path = self.subject, self.subject.evals / FILE
         assert self._session is not None
         step = queries_step(subject.skill_path, subject.text, self.queries)
