@@ -184,9 +184,7 @@ class Source:
         if not isinstance(value, bool | int | float):
             raise self.error(f"returned {type(value).__name__} for '{argument.name}'; it must be a {argument.kind}")
         if argument.kind == "int" and not -(1 << 63) <= value < 1 << 63:
-            long = (
-                isinstance(value, int) and value.bit_length() > 128
-            )  # Python refuses to convert very long integers to text
+            long = isinstance(value, int) and value.bit_length() > 128  # Python refuses to show very long integers
             rule = "which is an int64_t, from -2^63 to 2^63 - 1; return a number of this range"
             shown = "a longer int" if long else value
             raise self.error(f"returned {shown} for '{argument.name}', {rule} (on {example})")
