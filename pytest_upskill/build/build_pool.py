@@ -1,4 +1,4 @@
-"""A small thread pool that builds the kernels of replies, as soon as these arrive, and the solutions of cases."""
+"""A small thread pool that builds the kernels of replies as soon as the replies arrive, and the solutions of cases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """Work on what is ``given``, done once: by a thread of the pool, or by the thread that needs the result first."""
+    """Work on the result of the future ``given``. It is done once, by a thread of the pool or by the first thread that
+    needs the result.
+    """
 
     def __init__(self, given: Future[S], work: Callable[[S], T], number: int) -> None:
         self.given = given
@@ -32,7 +34,7 @@ class Job(Generic[T]):
         return self._number < other._number
 
     def result(self) -> T:
-        """Wait for the input and then for the work. Raises what either of them raised."""
+        """Wait for the input, then for the work. Raises the exception of either, if there is one."""
         self.given.result()
         self.do()
         return self._result.result()
@@ -61,19 +63,19 @@ class BuildPool:
         self._executor = ThreadPoolExecutor(number, "upskill-build", process.stop_on, (self._stop,))
 
     def after(self, given: Future[S], work: Callable[[S], T]) -> Job[T]:
-        """A job that begins once its input is there; jobs that were made earlier go first."""
+        """Return a job that begins once its input is there. Jobs that were made earlier go first."""
         job = Job(given, work, next(self._numbers))
         given.add_done_callback(lambda done: None if done.exception() else self._enqueue(job))
         return job
 
     def begin(self, work: Callable[[], T]) -> Job[T]:
-        """A job that waits for nothing."""
+        """Return a job that waits for no input."""
         nothing: Future[None] = Future()
         nothing.set_result(None)
         return self.after(nothing, lambda _: work())
 
     def close(self) -> None:
-        """Begin no further job, and end the compilers of those in progress, so that the threads end at once."""
+        """Begin no further job, and end the compilers of running jobs, so that the threads end at once."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         os.eventfd_write(self._stop, 1)
 

@@ -1,8 +1,8 @@
-"""A content-addressed cache of builds, shared by all processes of a user. Knows keys and files, no compiler.
+"""A content-addressed cache of builds, shared by all processes of a user. It knows keys and files, but no compiler.
 
-An entry is a folder that appears in one rename, with a manifest of its files; an entry that does not match its manifest
-is made again. An entry is made under a lock. The least recently used entries are evicted when the cache exceeds its
-limit.
+An entry is a folder that appears in one rename, with a manifest of its files. If an entry does not match its manifest,
+it is made again. A lock ensures that only one thread or process makes an entry. If the cache exceeds its limit, the
+least recently used entries are evicted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _STORES_BETWEEN_EVICTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is kept of an entry besides its files; ``data`` is text in a format of the entry's maker."""
+    """The metadata of an entry; ``data`` is text in a format that the entry's maker chooses."""
 
     ok: bool = True
     message: str = ""
@@ -43,7 +43,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry: a folder with files, and facts about them. ``fresh``: made by this call, not found in the cache."""
+    """An entry: a folder with files, and its metadata. ``fresh`` is True if this call made the entry, and False if the
+    entry was found in the cache.
+    """
 
     folder: Path
     facts: Facts
@@ -52,7 +54,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The result of making an entry; with ``keep`` False it is returned to the caller, but not stored."""
+    """The result of making an entry. If ``keep`` is False, the result is returned to the caller, but not stored."""
 
     facts: Facts
     keep: bool = True
@@ -69,7 +71,7 @@ def key_of(*parts: str | bytes) -> str:
 
 
 class Cache:
-    """Entries below one folder; safe among threads and processes. Raises ToolchainError if it cannot write."""
+    """Entries below one folder. Thread-safe and process-safe. Raises ToolchainError if the cache cannot write."""
 
     def __init__(self, folder: Path | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
         self.folder = folder or cache_folder()
@@ -78,7 +80,7 @@ class Cache:
         self._stores = 0
 
     def find(self, key: str) -> Entry | None:
-        """The entry of a key; None if it is missing or damaged. Makes nothing, and waits for no lock."""
+        """The entry of a key; None if it is missing or damaged. This makes nothing and waits for no lock."""
         folder = self._place(key)
         if (facts := _read_manifest(folder)) is None:
             return None
@@ -87,7 +89,9 @@ class Cache:
         return Entry(folder, facts)
 
     def get(self, key: str, make: Callable[[Path], Made]) -> Entry:
-        """The entry of a key; if it is missing or damaged, one thread or process calls ``make`` to fill a folder."""
+        """The entry of a key. If it is missing or damaged, exactly one thread or process calls ``make``, which fills a
+        folder.
+        """
         if entry := self.find(key):
             return entry
         with self._writing(), self._locked(key):
@@ -105,10 +109,10 @@ class Cache:
             shutil.rmtree(path, ignore_errors=True)
 
     def evict(self, spared_seconds: float = _SPARED_SECONDS) -> int:
-        """Remove the least recently used entries until the limit holds; returns how many.
+        """Remove the least recently used entries until the limit holds. Returns how many were removed.
 
-        Entries used within ``spared_seconds`` stay: another process may be about to open them. Entries share files
-        (hard links); each file counts once.
+        Entries that were used within the last ``spared_seconds`` stay, because another process may be about to open
+        them. Entries share files by hard links; a shared file counts once.
         """
         for folder in self._entries.glob("scratch/*"):  # of processes that were killed
             with contextlib.suppress(OSError):
@@ -146,7 +150,7 @@ class Cache:
         return self._entries / "entries" / key[:2] / key
 
     def _discard(self, folder: Path) -> None:
-        """Renames, then removes: no process ever sees a part of an entry."""
+        """Rename the folder, then remove it, so that no process ever sees a partly removed entry."""
         discarded = self._entries / "scratch" / f"gone-{secrets.token_hex(8)}"
         with contextlib.suppress(FileNotFoundError):
             folder.rename(discarded)
@@ -185,7 +189,7 @@ class Cache:
 
 
 def _read_manifest(folder: Path) -> Facts | None:
-    """The facts of an entry; None if it is missing, or differs from its manifest."""
+    """The metadata of an entry; None if the entry is missing, or differs from its manifest."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         facts = Facts(**manifest["facts"])
@@ -197,7 +201,9 @@ def _read_manifest(folder: Path) -> Facts | None:
 
 
 def _fingerprint(file: Path) -> str:
-    """A file's size and, if it is not large, a digest of its contents: a full disk truncates files."""
+    """A file's size and, unless it is large, a digest of its contents. The size detects files that a full disk has
+    truncated.
+    """
     size = file.stat().st_size
     if size > _HASHED_BYTES:
         return f"{size}"

@@ -21,9 +21,11 @@ from pytest_upskill.sandbox.confinement import ENVIRONMENT, Confinement, Resourc
 
 @dataclass(frozen=True, slots=True)
 class CompileLimits:
-    """Limits of one compilation: seconds (of processor time for each process, and elapsed), and bytes.
+    """Limits of one compilation: times in seconds, and sizes in bytes. ``seconds`` limits the processor time of each
+    process.
 
-    ``elapsed`` is ``seconds`` unless it is given: a loaded machine then fails no source that compiles.
+    ``elapsed`` limits the elapsed time; None: ``seconds`` does so as well. With a larger ``elapsed``, a source that
+    compiles does not fail because the machine is busy.
     """
 
     seconds: float = 60.0
@@ -43,7 +45,9 @@ DEFAULT_LIMITS = CompileLimits()
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """``message`` is empty for a success; ``lasting``: the same source always has this result."""
+    """The result of a compilation. ``message`` is empty if it succeeded. ``lasting`` is True if compiling the same
+    source again always has this result.
+    """
 
     ok: bool
     message: str = ""
@@ -56,7 +60,7 @@ _MACHINE_FAULTS = re.compile(
     r"error while loading shared libraries|cannot find -l|Disk quota exceeded|Resource temporarily unavailable"
 )
 _FULL = "No space left on device"
-"""A fault of the machine, unless the scratch folder has a limit of its own."""
+"""The message of a full disk: a fault of the machine, unless the scratch folder has a size limit of its own."""
 
 _MEMORY_FAULTS = re.compile(
     r"out of memory|virtual memory exhausted|[Cc]annot allocate memory|std::bad_alloc|memory exhausted|"
@@ -64,10 +68,10 @@ _MEMORY_FAULTS = re.compile(
 )
 
 _CONFINERS = ("bwrap: ", "sandbox: ")
-"""Prefixes of messages of the sandbox itself."""
+"""Prefixes of messages that the sandbox itself prints."""
 
 _HARMLESS = f'extern "C" void {ENTRY}() {{}}\n'
-"""A source that every script compiles on a machine without faults."""
+"""A source that every script can compile, unless the machine has a fault."""
 
 
 def compile_confined(
@@ -83,10 +87,11 @@ def compile_confined(
     limits: CompileLimits,
     internal: Sequence[str] = (),
 ) -> Compiled:
-    """Write the sources into ``scratch`` and run a shell script there. Its exit status decides.
+    """Write the sources into ``scratch`` and run a shell script there. The compilation succeeded if the exit status is
+    0.
 
-    ``products`` are the files that are kept of those that the script makes. ``path`` are folders for PATH, before the
-    system's. Raises ToolchainError or SandboxError for failures that the source does not cause.
+    ``products`` names the files that are kept of those that the script makes. The folders in ``path`` come before the
+    system's folders in PATH. Raises ToolchainError or SandboxError for failures that the source does not cause.
     """
     resources = Resources(int(limits.seconds) + 1, limits.memory, limits.file_size, scratch=limits.scratch)
     search = os.pathsep.join([*map(str, path), ENVIRONMENT["PATH"]])
@@ -125,8 +130,8 @@ class CachedCompiler:
     def _compile(
         self, folder: Path, products: Sequence[str], script: str, sources: Mapping[str, str], **options: Any
     ) -> tuple[Made, str]:
-        """Fill the folder of a cache entry with ``products``; returns the output of the script as well. ``options``
-        and errors are those of ``compile_confined``.
+        """Fill the folder of a cache entry with ``products``. Returns the result, and the output of the script.
+        ``options`` and the exceptions are those of ``compile_confined``.
         """
         with self._cache.scratch() as scratch:
             compiled = compile_confined(
@@ -149,7 +154,9 @@ def _write(folder: Path, sources: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def _taken_out(names: Sequence[str], folder: Path) -> Iterator[list[int]]:
-    """Descriptors of files in memory, to which a sandbox writes its products; afterwards files of ``folder``."""
+    """Yield descriptors of files in memory, to which a sandboxed process can write its products. At the end, the
+    products are copied into ``folder``.
+    """
     descriptors = [os.memfd_create(name, os.MFD_CLOEXEC) for name in names]
     try:
         yield descriptors
@@ -184,7 +191,9 @@ def _judge(ran: process.Ran, entry: str, limits: CompileLimits, internal: Sequen
 
 
 def _suspicious(ran: process.Ran) -> list[str]:
-    """Lines that seem to report a fault of the machine, but for those with a place in a source, which can quote it."""
+    """Lines that seem to report a fault of the machine. Lines that begin with a place in a source are left out, because
+    the compiler may quote any text of the source there.
+    """
     return [
         line
         for line in ran.output.splitlines()
@@ -193,7 +202,9 @@ def _suspicious(ran: process.Ran) -> list[str]:
 
 
 def _raise_for_machine(harmless: process.Ran, ran: process.Ran) -> None:
-    """Raises if ``harmless``, the compilation of another source, failed as well: a source can print any message."""
+    """Raise ToolchainError or SandboxError if ``harmless``, the compilation of another source, failed as well. Only
+    this proves a fault of the machine, because the student's source can make the compiler print any message.
+    """
     if harmless.status == 0:
         return
     line = (_suspicious(harmless) or _suspicious(ran))[0].strip()

@@ -1,8 +1,8 @@
 """Reads ELF files (64-bit, little-endian): the names that an object imports and exports, and a digest of its code.
 
-The object is untrusted: every offset is checked, and what cannot be read is an error of its own. A shared library is
-read as the loader reads it: program headers, then the dynamic segment. Section headers serve for what only they have,
-the names that a library defines for itself. Layout: System V ABI, chapters 4 and 5.
+The object is untrusted, so every offset is checked, and what cannot be read raises ``Unreadable``. A shared library is
+read as the loader reads it: program headers, then the dynamic segment. Section headers are used only for the names that
+a library defines for itself, because only they lead to these names. Layout: System V ABI, chapters 4 and 5.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _UNDEFINED, _EXTENDED = 0, 0xFFFF
 _ALLOCATED, _EXECUTABLE = 2, 4
 _LOCAL, _FILE, _SECTION_TYPE, _RESOLVER = 0, 4, 3, 10
 _RESOLVED_AT_LOAD = frozenset({37, 1032})
-"""Types of relocations, on x86-64 and on aarch64, for which the loader calls a function of the library."""
+"""Relocation types, on x86-64 and on aarch64, for which the loader calls a function of the library."""
 _TABLES = ("", ".eh_frame", ".eh_frame_hdr", ".gcc_except_table")
-"""Sections with places in the code."""
+"""Sections that contain code addresses."""
 
 _MOST_SYMBOLS, _MOST_TEXT = 200_000, 64 << 20
-"""Of one table: symbols, and bytes of their names."""
+"""The most symbols of one table, and the most bytes of their names."""
 
 
 class Unreadable(Exception):
@@ -47,10 +47,10 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Names. ``imports`` and ``exports`` come from the symbols that the loader sees, or from the static table of an
-    object that is not linked yet. ``defined`` has the names of both; those in ``data`` are in sections that are not
-    executable. ``runs_early``: the loader would run a function of the object before its constructors.
-    ``executable_stack``: loading it makes stacks executable.
+    """The names in a file. ``imports`` and ``exports`` come from the symbols that the loader sees or, for an object
+    that is not linked yet, from its static table. ``defined`` has the names of both tables. ``data`` has the names that
+    are in sections that are not executable. ``runs_early`` is True if the loader would run a function of the object
+    before the object's constructors, ``executable_stack`` if loading the object makes stacks executable.
     """
 
     needed: tuple[str, ...]
@@ -74,10 +74,11 @@ def read(path: Path) -> Image:
 
 
 def fingerprint(library: Path, *, variables: bool = True) -> str | None:
-    """A digest of the code, the constants and, with ``variables``, the initial values; None for a file of another kind.
+    """A digest of the code, the constants and, with ``variables``, the initial values. None if the file cannot be read
+    as an ELF file.
 
-    Debug information is left out: it can differ, in columns for example, where the code is the same. With checks of
-    bounds, the initial values include lines and columns.
+    Debug information is left out, because it can differ (in columns, for example) where the code is the same. If the
+    code was compiled with bounds checks, the initial values include lines and columns.
     """
     digest = hashlib.blake2b(digest_size=20)
     left_out = _TABLES if variables else (*_TABLES, ".data")
@@ -159,7 +160,9 @@ class _File:
 
     @cached_property
     def _sections(self) -> list[_Section]:
-        """With more sections than the header's field can count, the first section has their number."""
+        """The section headers. If there are more sections than the file header's field can count, the first section has
+        their number.
+        """
         start, size, count = self._header[6], self._header[11], self._header[12]
         if size != _SECTION.size or not start:
             raise ValueError("no table of sections")
@@ -177,7 +180,7 @@ class _File:
         yield from symbols(self._bytes(self._sections[table.link]), self._bytes(table), indices)
 
     def _is_code(self, symbol: _Symbol) -> bool:
-        """Symbols of no section (absolute, common) count as data."""
+        """Whether a symbol is in executable code. Symbols without a section (absolute or common) count as data."""
         return symbol.section < len(self._sections) and bool(self._sections[symbol.section].flags & _EXECUTABLE)
 
     def _bytes(self, section: _Section) -> bytes:
@@ -189,7 +192,9 @@ class _File:
         return self._data[offset : offset + size]
 
     def from_address(self, address: int, size: int | None = None) -> bytes:
-        """What the loader maps at an address: ``size`` bytes, or all up to the end of the segment."""
+        """The ``size`` bytes that the loader maps at an address; without ``size``, all bytes up to the end of the
+        segment.
+        """
         for segment in self.segments:
             distance = address - segment.address
             if segment.kind == _LOAD and 0 <= distance < segment.size:
@@ -220,14 +225,14 @@ class _Loaded:
         return (text(self._strings, value) for tag, value in self._entries if tag == _NEEDED)
 
     def symbols(self) -> Iterator[_Symbol]:
-        """All symbols of which the tables of hashes know; every relocation must refer to one of them."""
+        """All symbols that the hash tables list; every relocation must refer to one of them."""
         count = self._count()
         if any(info >> 32 >= count for _, info, _ in self._relocations()):
             raise ValueError("a relocation against a symbol beyond the end of its table")
         return symbols(self._strings, self._file.from_address(self._value(_SYMBOLS), count * _SYMBOL.size))
 
     def resolves_at_load(self) -> bool:
-        """Whether the loader calls functions of the library to find what a symbol stands for."""
+        """Whether the loader calls functions of the library to resolve a symbol."""
         return any(info & 0xFFFFFFFF in _RESOLVED_AT_LOAD for _, info, _ in self._relocations())
 
     def _value(self, tag: int) -> int:
@@ -256,7 +261,9 @@ class _Loaded:
 
 
 def symbols(names: bytes, table: bytes, sections: bytes = b"") -> Iterator[_Symbol]:
-    """The symbols of a table that have a name. ``sections`` are the indices that do not fit into its entries."""
+    """The symbols of a table that have a name. ``sections`` has the section indices that do not fit into the table's
+    entries.
+    """
     if len(table) > _MOST_SYMBOLS * _SYMBOL.size:
         raise ValueError(f"more than {_MOST_SYMBOLS} symbols")
     total = 0

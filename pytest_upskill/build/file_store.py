@@ -1,7 +1,8 @@
-"""Files by the hash of their contents, below the cache folder: what a request to the judge names and cannot hold.
+"""Stores files by the hash of their contents, below the cache folder. A request to the judge names files by their
+hashes, because it is plain text and cannot contain, for example, the libraries of a published kernel.
 
-A request is plain text; the libraries of a published kernel are not. A file that is missing here, because a request
-comes from another machine or the folder was emptied, has to be stored again by whoever has it.
+If a file is missing (the request comes from another machine, or the folder was emptied), whoever has the file must
+store it again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pytest_upskill.paths import cache_folder, write_atomically
 
 
 def store(data: bytes) -> str:
-    """Keep a file; returns its SHA-256 (hex). Raises InfrastructureError."""
+    """Store a file. Returns its SHA-256 (hex). Raises InfrastructureError."""
     digest = hashlib.sha256(data).hexdigest()
     path = _place(digest)
     try:
@@ -27,7 +28,7 @@ def store(data: bytes) -> str:
 
 
 def load(digest: str) -> bytes:
-    """The file with this hash. Raises ToolchainError if it is not here, or damaged."""
+    """The file with this hash. Raises ToolchainError if it is not stored here, or damaged."""
     try:
         data = _place(digest).read_bytes()
     except OSError:

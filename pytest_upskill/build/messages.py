@@ -1,4 +1,6 @@
-"""Shortens compilers' messages: errors first, with lines of the student's source, without prefixes of ours."""
+"""Shortens compilers' messages: puts errors first, with lines of the student's source, and removes prefixes of our
+names.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ from dataclasses import dataclass
 SOURCE_NAME = "kernel.cu"
 """The name of the student's source in messages."""
 ENTRY_NAME = "upskill_entry.cu"
-"""The name of the generated end of the translation unit; ``shorten`` names the call instead."""
+"""The name of the generated end of the translation unit. ``shorten`` shows the generated line instead of this name."""
 
 MOST_LINES = 40
 MOST_WIDTH = 300
 _MOST_READ = 2000
-"""Characters of a line that are read: a source can make a message of any length."""
+"""The most characters of a line that are read, because a source can make a message of any length."""
 
 _GNU = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(?:(?P<column>\d+):)?\s*(?P<text>.*)$")
 _NVCC = re.compile(r"^(?P<file>[^\s()][^()]*)\((?P<line>\d+)\):\s*(?P<text>.*)$")
@@ -54,9 +56,10 @@ class _Block:
 
 
 def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
-    """A message in about 40 lines at most: errors first, and warnings only if there are no errors.
+    """Shorten messages to about 40 lines: errors come first, and warnings are kept only if there are no errors.
 
-    ``entry`` is the generated source, whose lines are named; ``internal`` are texts (prefixes of ours) to remove.
+    ``entry`` is the generated source; where a message points to one of its lines, the text of this line is shown.
+    ``internal`` are texts (prefixes of our names) to remove.
     """
     blocks = _blocks([line[:_MOST_READ] for line in output.replace("\r", "").splitlines()])
     chosen = [block for block in blocks if block.severity == 0] or blocks
@@ -68,12 +71,12 @@ def shorten(output: str, entry: str, internal: Sequence[str] = ()) -> str:
 
 
 def unknown_names(text: str) -> list[str]:
-    """The names (or the header) that the text of an error calls unknown."""
+    """The names and headers that an error message calls unknown."""
     return [name for found in _UNKNOWN.finditer(text[:_MOST_READ]) for name in found.groups() if name]
 
 
 def _blocks(lines: Sequence[str]) -> list[_Block]:
-    """Each message with its context: lines before an error ("In instantiation of") belong to it, and notes after it."""
+    """The messages, each with its context: lines before an error ("In instantiation of") and the notes after it."""
     waiting: list[str] = []
     blocks: list[_Block] = []
     for line in lines:
@@ -90,7 +93,9 @@ def _blocks(lines: Sequence[str]) -> list[_Block]:
 
 
 def _from_home(lines: list[str]) -> list[str]:
-    """``lines`` without chains of includes of our headers. An error in a header gets the student's line in front."""
+    """``lines`` without the chains of includes of our headers. If an error is in one of our headers, a line with the
+    place in the student's source that led to it is added at the front.
+    """
     lines = [line for line in lines if not (_INCLUSION.search(line) and _OURS.search(line))]
     error = next((number for number, line in enumerate(lines) if _severity(line) == 0), None)
     found = _GNU.match(lines[error]) if error is not None else None
@@ -102,7 +107,7 @@ def _from_home(lines: list[str]) -> list[str]:
 
 
 def _severity(line: str) -> int | None:
-    """0 error, 1 warning, 2 note, None for any other line."""
+    """The severity of a line: 0 for an error, 1 for a warning, 2 for a note, None for any other line."""
     if _ERROR.search(line):
         return 0
     if _WARNING.search(line):

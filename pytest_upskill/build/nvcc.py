@@ -26,7 +26,9 @@ from pytest_upskill.sandbox.confinement import ENVIRONMENT
 ARCHITECTURE = "sm_90a"  # with what this architecture alone has, such as wgmma
 
 LANGUAGE_FLAGS = ("-std=c++17", "--expt-relaxed-constexpr", "--extended-lambda")
-"""What every unit may use: ``std::min`` in a kernel, and lambdas with ``__device__``. Our headers promise both."""
+"""Options that every unit needs: for ``std::min`` in a kernel, and for lambdas with ``__device__``. On the cpu device,
+our headers allow both.
+"""
 
 _FLAGS = (*LANGUAGE_FLAGS, f"-arch={ARCHITECTURE}")
 _PROBE_SECONDS = 30.0
@@ -36,7 +38,8 @@ _PROBE_SECONDS = 30.0
 class Nvcc:
     """An nvcc that works: its program, its version, and the script that checks ``kernel.cu`` in the working directory.
 
-    ``identity`` differs for toolkits with other compilers or headers, and does not depend on where they are installed.
+    ``identity`` differs between toolkits that have other compilers or headers. It does not depend on where they are
+    installed.
     """
 
     program: Path
@@ -46,7 +49,9 @@ class Nvcc:
     identity: str
 
     def key(self, script: str) -> str:
-        """A script as part of a cache key: with a fixed name for the toolkit's folder."""
+        """A script as a part of a cache key. The toolkit's folder has a fixed name in it, so that the key does not
+        depend on where the toolkit is installed.
+        """
         return f"{self.identity}\n{script.replace(str(self.folders[0]), 'CUDA')}"
 
     def describe(self) -> str:
@@ -65,7 +70,7 @@ def describe() -> str:
 def find_nvcc() -> Nvcc | None:
     """The first nvcc that works: in CUDA_HOME, on the PATH, in /usr/local/cuda, or from PyPI's nvidia-cuda-nvcc.
 
-    None with UPSKILL_NVCC=none: a build with nvcc takes three times as long.
+    None with UPSKILL_NVCC=none, which saves time, because a build with nvcc takes three times as long.
     """
     return None if _is_left_out() else first_nvcc()
 
@@ -107,7 +112,9 @@ def _probe(program: Path) -> Nvcc:
 
 
 def _headers(root: Path) -> str:
-    """Names and sizes of the toolkit's own headers: PyPI's packages may contain other versions of them."""
+    """Names and sizes of the toolkit's own headers. They are part of the identity because PyPI's packages may contain
+    other versions of them.
+    """
     places = ("include", "*/include", "targets/*/include")
     headers = (file for place in places for file in root.glob(f"{place}/*.h*"))
     return " ".join(sorted(f"{file.name}:{file.stat().st_size}" for file in headers))
@@ -122,7 +129,9 @@ def _run(argv: list[str]) -> str:
 
 
 def _script(program: Path, plan: str) -> str:
-    """Device and host code at the same time; one call of nvcc, which is slower, if the dry run has another form."""
+    """The shell script that checks a kernel. It compiles device and host code at the same time; if the dry run does not
+    have the known form, it calls nvcc once, which is slower.
+    """
     host = _host_pass(plan)
     command = shlex.join([str(program), *_FLAGS])
     if host is None:
@@ -157,7 +166,9 @@ def _host_pass(plan: str) -> str | None:
 
 
 def _folders(program: Path, plan: str) -> tuple[Path, ...]:
-    """What must be readable in the sandbox: the toolkit (from PyPI, the folder of all its packages) and g++."""
+    """The folders that must be readable in the sandbox: the toolkit (from PyPI, the folder of all its packages) and
+    g++.
+    """
     top = re.search(r"^#\$ (?:TOP|_HERE_)=(.+)$", plan, re.MULTILINE)
     root = Path(top.group(1)).resolve() if top else program.resolve().parent.parent
     root = root.parent if root.name == "bin" else root
@@ -200,7 +211,7 @@ def find_toolkit() -> Toolkit:
 
 
 def check_architecture(architecture: str, toolkit: Toolkit) -> None:
-    """Raises ToolchainError for an architecture that nvcc does not compile for."""
+    """Raise ToolchainError for an architecture that nvcc does not compile for."""
     # "sm_90a" is a variant of "sm_90", which nvcc does not list.
     if architecture.rstrip("af") not in toolkit.architectures:
         raise ToolchainError(
@@ -226,7 +237,7 @@ def describe_toolkit(architectures: Sequence[str]) -> str:
 
 
 MOST_KERNELS = 64
-"""Kernels of one build that are kept; a template can have any number of instantiations."""
+"""The most kernels of one build that are reported. A template can have any number of instantiations."""
 
 _NAME_LENGTH = 120
 _ENTRY = re.compile(r"Compiling entry function '(?P<name>.+)' for '(?P<architecture>sm_\w+)'")
@@ -255,7 +266,7 @@ def kernel_resources(output: str) -> tuple[KernelResources, ...]:
 
 
 def short_name(demangled: str) -> str:
-    """``void softmax_kernel<float>(float*, long)`` -> ``softmax_kernel<float>``."""
+    """Shorten a demangled name: ``void softmax_kernel<float>(float*, long)`` -> ``softmax_kernel<float>``."""
     depth = 0
     for index, character in enumerate(demangled):
         depth += (character == "<") - (character == ">")

@@ -32,11 +32,11 @@ class Compiler:
     family: Literal["gcc", "clang"]
     version: str
     identity: str
-    """A text that changes with the program."""
+    """A text that changes when the program changes."""
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """The compiler's folders, which may be outside of the system's."""
+        """The compiler's folders, which may lie outside the system's folders."""
         real = self.program.resolve().parent
         return (self.program.parent, real.parent if real.name == "bin" else real)
 
@@ -46,7 +46,7 @@ class Compiler:
 
 
 def find_compiler(environment: dict[str, str] | None = None) -> Compiler:
-    """The compiler that ``CXX`` names, else the first of g++ and clang++. Raises ToolchainError."""
+    """The compiler that ``CXX`` names or, without ``CXX``, the first of g++ and clang++. Raises ToolchainError."""
     environment = dict(os.environ) if environment is None else environment
     return _find(environment.get("CXX", "").strip(), environment.get("PATH", os.defpath))
 

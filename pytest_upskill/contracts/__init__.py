@@ -1,1 +1,1 @@
-"""What a reply must define, one package per contract; ``base`` has the protocols that a contract implements."""
+"""What a reply must define, with one package per contract. ``base`` has the protocols that a contract implements."""

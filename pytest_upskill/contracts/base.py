@@ -1,8 +1,8 @@
-"""The protocols that a contract implements: ``Contract`` derives what a reply must define, describes it in the prompt,
-and finds it in the reply; ``Signature`` is that definition for one case.
+"""The protocols that a contract implements. ``Contract`` derives what a reply must define, describes it in the prompt,
+and finds it in the reply. ``Signature`` is the required definition for one case.
 
-A case goes through ``signature``, ``system_text`` and ``user_text``, then each reply through ``extract``, and its
-sources through ``problem`` before the build. Register a contract with the hook ``pytest_upskill_contract``.
+For each case, ``signature``, ``system_text`` and ``user_text`` are called; for each reply, ``extract``, and before the
+build ``problem`` with the sources. Register a contract with the hook ``pytest_upskill_contract``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from pytest_upskill.records import CallLayout, Kernel, ResultFacts
 
 
 class Signature(Protocol):
-    """The definition that one case requires. A contract's own class may hold more; other packages read only this."""
+    """The definition that one case requires. A contract's own class may have more attributes; other packages use only
+    these.
+    """
 
     @property
     def name(self) -> str:
@@ -36,10 +38,11 @@ class Signature(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """The kernel in a reply, or why there is none (``problem``, otherwise empty).
+    """The kernel in a reply or, if there is none, the reason in ``problem``, which is otherwise empty.
 
-    ``block_found`` is False for a reply without a block (``reply`` fails), and True for one without the right function
-    (``contract`` fails). ``found`` is the block that came closest, for reports.
+    ``block_found`` is False if the reply has no fenced block (the assertion ``reply`` fails), and True if it has
+    blocks, but none with the right function (``contract`` fails). ``found`` is the block that came closest, for
+    reports.
     """
 
     kernel: Kernel | None
@@ -51,44 +54,49 @@ class Extraction:
 @dataclass(frozen=True, slots=True)
 class Teaching:
     """The description of a contract in a teacher's prompt. ``readers`` are the models that use the skill, ``unit`` is
-    what a student writes, and ``judged`` says how it is judged.
+    what a student writes, and ``judged`` says how the student's work is judged.
     """
 
     readers: str
     unit: str
     judged: str
     example: str
-    """A whole case file."""
+    """The text of a whole case file."""
     rules: str
-    """A list in Markdown on the solution and on keys of the contract."""
+    """A Markdown list of rules for the solution and for the contract's keys."""
 
 
 class Contract(Protocol):
     """What a reply must define. One object serves all threads."""
 
     name: str
-    """The name in a case's ``contract``."""
+    """The name that a case gives under ``contract``."""
     languages: Sequence[str]
-    """The languages in which the contract can be met; another one in a case is an error."""
+    """The languages in which the contract can be met. A case with another language is an error."""
     case_keys: Sequence[str]
-    """Which of the case keys ``forbid``, ``vectorised`` and ``gradients`` it supports; the others are errors in a case.
+    """The case keys among ``forbid``, ``vectorised`` and ``gradients`` that the contract supports. A case with another
+    one of these keys is an error.
 
-    A contract whose kernels are not built and called as those of the case's language may have an attribute ``adapter``:
-    the name of the ``Language`` that does it. One whose cases a teacher may write has a method ``teaching()``, which
-    returns a ``Teaching``.
+    If kernels of the contract are not built and called by the case's language, the contract has an attribute
+    ``adapter``: the name of the ``Language`` that builds and calls them. If a teacher may write cases of the contract,
+    it has a method ``teaching()``, which returns a ``Teaching``.
     """
 
     def signature(self, case: Case, results: ResultFacts) -> Signature:
-        """The ``Signature`` of a case; called once per case and process. ``results`` come from its reference."""
+        """The ``Signature`` of a case. It is called once per case and process; ``results`` come from the case's
+        reference.
+        """
 
     def system_text(self) -> str:
-        """The system text of every prompt, to which an arm adds its guidance."""
+        """The system text of every prompt. An arm adds its guidance to this text."""
 
     def user_text(self, case: Case, signature: Any) -> str:
         """The user text of a case's prompt: the task, and what must be defined."""
 
     def extract(self, text: str, signature: Any) -> Extraction:
-        """The kernel in the text of a reply; called from several threads. Raises nothing, whatever the text is."""
+        """Find the kernel in the text of a reply. It is called from several threads, and must raise nothing, whatever
+        the text is.
+        """
 
     def problem(self, sources: Mapping[str, str], signature: Any) -> str | None:
-        """Why sources (path to text) do not meet the contract, or None; the judge calls it before the build."""
+        """Why the sources (path to text) do not meet the contract, or None. The judge calls this before the build."""

@@ -1,5 +1,5 @@
-"""The parts of a prompt that contracts share: templates, and what a case promises of its inputs, in words: sizes,
-values of tensors and scalars, conditions, and parameters and results that are tensors.
+"""The parts of a prompt that several contracts share: templates, and sentences about what a case promises of its inputs
+(sizes, values of tensors and scalars, conditions, and parameters and results that are tensors).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def teaching(package: str, readers: str, unit: str, judged: str) -> Teaching:
 
 
 def parameter_lines(case: Case, dtypes: Sequence[str], parameters: Iterable[TensorParameter | ScalarParameter]) -> str:
-    """A list item for each parameter of a function that gets whole tensors: shape, dtype, role and values."""
+    """A Markdown list item for each parameter of a function that gets whole tensors: shape, dtype, role, values."""
     return "\n".join(_parameter_line(case, dtypes, one) for one in parameters)
 
 
 def result_lines(dtypes: Sequence[str], results: Iterable[TensorParameter]) -> str:
-    """A list item for each result; empty if there is none."""
+    """A Markdown list item for each result; empty if there are no results."""
     shapes = ((one, f"shape [{', '.join(one.shape or ())}]") for one in results)
     unknown = "of the shape that the task gives it"
     return "\n".join(
@@ -59,7 +59,7 @@ def _dtype_text(dtype: str | None, dtypes: Sequence[str]) -> str:
 
 
 def dim_text(dim: Dim, case: Case) -> str:
-    """The sizes with which a kernel is called: those that are drawn, and the one at which it is timed."""
+    """The sizes with which a kernel is called: those that are drawn, and the size at which the kernel is timed."""
     sizes, timed = dim.sizes, case.speed.get(dim.name)
     if isinstance(sizes, Choices):
         further = () if timed is None or timed in sizes.options else (timed,)
@@ -74,7 +74,7 @@ def dim_text(dim: Dim, case: Case) -> str:
 
 
 def _within(sizes: Range, size: int) -> bool:
-    """Whether a range is known to include a size; False if its ends depend on dims."""
+    """Whether a range is known to include a size; False if an end of the range depends on dims."""
     low, high = sizes.low.constant, sizes.high.constant
     return low is not None and high is not None and low <= size <= high
 
@@ -88,7 +88,7 @@ def scalar_text(scalar: ScalarSpec, case: Case) -> str:
 
 
 def values_text(tensor: TensorSpec, case: Case) -> str:
-    """A sentence on the values of a tensor, with a leading space; empty for a bool tensor without ``values``."""
+    """A sentence about the values of a tensor, with a leading space; empty for a bool tensor without ``values``."""
     values, dtypes = tensor.values, case.dtypes if tensor.dtype is None else (tensor.dtype,)
     if isinstance(values, Range):
         text = f"{values.low} to {values.high}"
@@ -106,12 +106,12 @@ def values_text(tensor: TensorSpec, case: Case) -> str:
 
 
 def _finite(dtypes: Sequence[str]) -> str:
-    """What is worth saying of floating tensors only."""
+    """The word "finite" for floating-point tensors; empty for other tensors."""
     return "finite" if any(dtype in FLOATING for dtype in dtypes) else ""
 
 
 def _named_text(name: str, tensor: TensorSpec, case: Case, dtypes: Sequence[str]) -> str:
-    """What one of ``NAMED_VALUES`` promises."""
+    """What one of ``NAMED_VALUES`` promises about the values."""
     last = tensor.shape[-1].text if tensor.shape else "1"
     nan = "and NaN" if "nan" in case.task.lower() else "but no NaN"
     rules = {
@@ -131,7 +131,7 @@ def _named_text(name: str, tensor: TensorSpec, case: Case, dtypes: Sequence[str]
 
 
 def makes_itself(case: Case, name: str) -> bool:
-    """Whether the case's ``## Inputs`` may return this argument: its text contains the name."""
+    """Whether the case's ``## Inputs`` may return this argument, because the section contains its name."""
     return case.inputs is not None and re.search(rf"\b{re.escape(name)}\b", case.inputs.source) is not None
 
 

@@ -1,4 +1,4 @@
-"""The contracts by name: our own, imported on first use, and those that plugins registered."""
+"""The contracts by name: our own, which are imported on first use, and those that plugins have registered."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Extraction of a kernel from the fenced blocks of a reply, as all contracts do it. Knows no language.
+"""Finds a kernel in the fenced blocks of a reply, in the same way for all contracts. Knows no language.
 
-Blocks are never joined. Closed blocks come first, from the last to the first, then one that is not closed.
+Blocks are never joined. Closed blocks are examined first, from the last to the first, then a block that is not closed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from pytest_upskill.documents.reasoning import Blocks, answer_blocks
 from pytest_upskill.records import Kernel
 
 Judge = Callable[[Fence, Blocks], tuple[str, bool]]
-"""Returns what is wrong with a block (empty: nothing), and whether the search ends with it."""
+"""A function that is given a block, and returns what is wrong with it (empty if nothing is), and whether the search
+ends with this block.
+"""
 
 
 def extract(text: str, name: str, tag: str, declaration: str, judge: Judge, most: int) -> Extraction:
-    """The first block that ``judge`` accepts of the first ``most`` blocks that mention ``name``, as written but for
-    line ends. ``tag`` is the block's language in the prompt.
+    """The first block that ``judge`` accepts, among the first ``most`` blocks that mention ``name``. Only its line ends
+    may be changed. ``tag`` is the block's language in the prompt.
     """
     blocks = answer_blocks(text)
     if not blocks.answer:
@@ -39,7 +41,7 @@ def extract(text: str, name: str, tag: str, declaration: str, judge: Judge, most
 
 
 def not_defined(blocks: Blocks, name: str, declaration: str, detail: str = "") -> str:
-    """The message for a reply without the function; ``detail`` describes the block that came closest."""
+    """The message for a reply that does not define the function. ``detail`` describes the block that came closest."""
     count = len(blocks.answer)
     which = "the only fenced block does not define" if count == 1 else f"none of the {count} fenced blocks defines"
     detail = detail or ("blocks in the reasoning do not count" if blocks.in_reasoning else "")

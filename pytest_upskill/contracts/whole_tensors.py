@@ -1,4 +1,4 @@
-"""The parameters and results of a function that gets whole tensors, as the operator of a case has them."""
+"""The parameters and results of a function that gets whole tensors, derived from the operator of a case."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_upskill.records import ResultFacts, ScalarParameter, TensorParameter
 
 
 def operator_of(case: Case) -> Operator:
-    """Raises ValueError for a case without ``op``."""
+    """The operator of a case. Raises ValueError for a case without ``op``."""
     if case.op is None:
         raise ValueError(f"case '{case.name}' has no 'op', hence no signature")
     return case.op
@@ -26,6 +26,8 @@ def parameters_of(case: Case) -> tuple[TensorParameter | ScalarParameter, ...]:
 
 
 def results_of(case: Case, results: ResultFacts) -> tuple[TensorParameter, ...]:
-    """The operator's results, in order: their dtypes as the case says, else as the reference returns them."""
+    """The operator's results, in order. A result's dtype is the case's if the case gives one, otherwise the
+    reference's.
+    """
     dtypes = {name: case.returns.get(name) or results.dtypes.get(name) for name in operator_of(case).results}
     return tuple(TensorParameter(name, "output", dtype, results.shapes.get(name)) for name, dtype in dtypes.items())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # collection imports this module, and needs no sandbox
 
 
 class Machine(Protocol):
-    """A device of this machine. ``identity`` differs for machines whose results may differ."""
+    """A device of this machine, such as a GPU. Its methods and properties say how kernels are built and run there."""
 
     def __hash__(self) -> int: ...
 
@@ -31,28 +31,30 @@ class Machine(Protocol):
 
     @property
     def largest(self) -> int:
-        """Elements of the largest examples, all tensors together."""
+        """The most elements of the largest examples, counted over all tensors."""
 
     @property
     def memory(self) -> int:
-        """Bytes of host memory that a kernel's process may use."""
+        """The bytes of host memory that a kernel's process may use."""
 
     def with_memory(self, memory: int) -> Machine:
-        """The same with another limit on memory (bytes)."""
+        """A copy of this machine with another limit on memory (bytes)."""
 
     def describe(self) -> str:
         """One line for the header: the device and its compilers."""
 
     def facts(self) -> Mapping[str, str | int | None]:
-        """Facts for reports, on which results may depend."""
+        """Facts about the machine for reports. Results may depend on them."""
 
     def sandbox(self, library: Path, timeout: float, source_name: str) -> Sandbox:
-        """A sandbox for a library; ``timeout`` (s) is for each call, ``source_name`` as in debug information."""
+        """A sandbox for a library. ``timeout`` (s) is the limit for each call; ``source_name`` is the source's name in
+        debug information.
+        """
 
 
 @functools.lru_cache(maxsize=8)
 def identity(machine: Machine) -> tuple[str, ...]:
-    """Texts that change whenever stored results may not hold for this machine."""
+    """Texts that identify a machine. If they change, stored results may not hold any more."""
     return machine.device, json.dumps(dict(machine.facts()), sort_keys=True, default=str)
 
 

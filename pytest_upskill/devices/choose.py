@@ -18,7 +18,7 @@ from pytest_upskill.sandbox.message_process import DEFAULT_LIMITS, Limits
 
 @dataclass(frozen=True, slots=True)
 class CpuMachine:
-    """The ``cpu`` device. ``note`` says why the GPU of this machine is not used."""
+    """The ``cpu`` device. ``note`` says why a GPU of this machine is not used, if there is one."""
 
     device: str
     confinement: Confinement
@@ -50,10 +50,12 @@ class CpuMachine:
 def choose(
     device: str, architecture: str | None = None, sanitizer: bool = False, worker: str = "", *, sandbox: str = "auto"
 ) -> Machine:
-    """The machine for ``auto``, ``cuda`` or ``cpu``. ``auto`` takes a GPU that can be used, else the cpu device.
+    """The machine for ``auto``, ``cuda`` or ``cpu``. ``auto`` takes a GPU that can be used or, without one, the cpu
+    device.
 
-    ``architecture`` (``sm_90``) and ``sanitizer`` need a GPU; ``worker`` is pytest-xdist's name for this process;
-    ``sandbox`` is ``strict`` if only the strongest confinement is accepted. Raises UsageError with what is missing.
+    ``architecture`` (``sm_90``) and ``sanitizer`` need a GPU. ``worker`` is pytest-xdist's name for this process.
+    ``sandbox`` is ``strict`` if only the strongest confinement is accepted. Raises UsageError that says what is
+    missing.
     """
     if sandbox == "strict" and strongest().reason:
         advice = "or leave --upskill-sandbox=strict out, and judge only kernels that you trust"

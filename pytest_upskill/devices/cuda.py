@@ -22,7 +22,9 @@ from pytest_upskill.sandbox.message_process import Limits
 NO_GPU = "no NVIDIA GPU is visible (there is no /dev/nvidia0)"
 
 _MEMORY = 16 << 30
-"""Bytes of host memory, and of the tensors of one call: more than on the cpu device, since examples are larger."""
+"""The limit, in bytes, of host memory, and of the tensors of one call. It is larger than on the cpu device, because
+examples are larger.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class CudaMachine:
 
     @property
     def _scratch(self) -> int:
-        """Bytes of device memory that a launcher may use besides its tensors."""
+        """The bytes of device memory that a launcher may use besides its tensors."""
         return self.gpu.memory // 2
 
     def describe(self) -> str:
@@ -61,7 +63,9 @@ class CudaMachine:
         }
 
     def sandbox(self, library: Path, timeout: float, source_name: str) -> Sandbox:
-        """A sandbox with access to the GPU; ``timeout`` (s) is for each call, and longer under compute-sanitizer."""
+        """A sandbox with access to the GPU. ``timeout`` (s) is the limit for each call; it is extended under
+        compute-sanitizer.
+        """
         seconds = timeout * (self.sanitizer.slowdown if self.sanitizer else 1)
         limits = Limits(seconds=seconds, memory=self.memory, file_size=256 << 20, scratch_memory=self._scratch)
         access = self.sanitizer.around(self.gpu.access()) if self.sanitizer else self.gpu.access()

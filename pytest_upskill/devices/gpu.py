@@ -20,7 +20,7 @@ _SECONDS = 60.0
 _PASSED_ON = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES")
 _NODES = ("nvidia[0-9]*", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-caps", "dxg")
 _READABLE = ("/sys", "/proc/driver/nvidia")
-"""Where the driver reads about hardware; containers mount the second over the host's."""
+"""Paths where the driver reads about the hardware. Containers mount the second path over the host's."""
 _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
 
@@ -60,7 +60,7 @@ def nodes(root: Path = Path("/dev")) -> tuple[Path, ...]:
 
 @functools.cache
 def find() -> tuple[Gpu, ...]:
-    """All visible GPUs, in the order of CUDA_VISIBLE_DEVICES. Raises ToolchainError if there is none."""
+    """All visible GPUs, in the order of CUDA_VISIBLE_DEVICES. Raises ToolchainError if there are none."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     ran = process.run([python(), "-I", "-S", str(PROBE)], environment={**ENVIRONMENT, **passed}, seconds=_SECONDS)
     if ran.timed_out:
@@ -74,7 +74,7 @@ def find() -> tuple[Gpu, ...]:
 
 
 def read(said: Mapping[str, Any], visible: str | None) -> tuple[Gpu, ...]:
-    """The probe's answer as GPUs. Raises ToolchainError."""
+    """Convert the probe's answer to GPUs. Raises ToolchainError."""
     if "error" in said:
         raise ToolchainError(_explained(str(said["error"])))
     names = [part.strip() for part in visible.split(",")] if visible else []
@@ -96,7 +96,7 @@ def read(said: Mapping[str, Any], visible: str | None) -> tuple[Gpu, ...]:
 
 
 def check_driver(gpu: Gpu, toolkit: str) -> None:
-    """Raises ToolchainError if the driver's major version is older than that of a toolkit ("13.0")."""
+    """Raise ToolchainError if the driver's major version is older than the major version of a toolkit ("13.0")."""
     if gpu.driver[0] < int(toolkit.partition(".")[0]):
         served = ".".join(map(str, gpu.driver))
         raise ToolchainError(
@@ -106,7 +106,9 @@ def check_driver(gpu: Gpu, toolkit: str) -> None:
 
 
 def share(gpus: tuple[Gpu, ...], worker: str) -> Gpu:
-    """The GPU of one worker of pytest-xdist ("gw3"; empty without xdist): workers use the GPUs in turn."""
+    """The GPU of one worker of pytest-xdist. ``worker`` is its name ("gw3"), empty without xdist. Workers use the GPUs
+    in turn.
+    """
     number = int(worker.removeprefix("gw")) if worker.removeprefix("gw").isdigit() else 0
     return gpus[number % len(gpus)]
 

@@ -16,7 +16,7 @@ class Refused(Exception):
 
 
 def main() -> None:
-    """Print one JSON object: ``error``, or ``driver``, ``library`` and ``devices``."""
+    """Print one JSON object, which has ``driver``, ``library`` and ``devices`` or, if this fails, ``error``."""
     try:
         found = look()
     except (OSError, Refused) as error:
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def look() -> "dict[str, object]":
-    """Version and path of the driver, and its devices in the order of CUDA_VISIBLE_DEVICES."""
+    """The version and the path of the driver, and its devices in the order of CUDA_VISIBLE_DEVICES."""
     cuda = ctypes.CDLL("libcuda.so.1")
     version, count = ctypes.c_int(0), ctypes.c_int(0)
     check(cuda, cuda.cuDriverGetVersion(ctypes.byref(version)))
@@ -35,7 +35,7 @@ def look() -> "dict[str, object]":
 
 
 def device(cuda: ctypes.CDLL, index: int) -> "dict[str, object]":
-    """Name, compute capability and memory (bytes) of one device."""
+    """The name, the compute capability and the memory (bytes) of one device."""
     handle, major, minor, memory = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0), ctypes.c_size_t(0)
     name = ctypes.create_string_buffer(256)
     check(cuda, cuda.cuDeviceGet(ctypes.byref(handle), index))
@@ -47,7 +47,7 @@ def device(cuda: ctypes.CDLL, index: int) -> "dict[str, object]":
 
 
 def check(cuda: ctypes.CDLL, code: int) -> None:
-    """Raises Refused with the error's name and text."""
+    """Raise Refused with the error's name and text if ``code`` is an error."""
     if code == 0:
         return
     name, text = ctypes.c_char_p(), ctypes.c_char_p()

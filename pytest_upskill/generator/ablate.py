@@ -1,4 +1,4 @@
-"""Which sections of a skill carry its lift: each is left out in turn, and the pass rate compared with that of all."""
+"""Finds the sections that cause a skill's lift: compares the pass rates with and without each section."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_upskill.statistics.intervals import Difference, Interval, Trials, di
 from pytest_upskill.statistics.significance import LiftVerdict, lift_verdicts, one_sided, pairs_needed
 
 _CLOSE = 0.2
-"""A one-sided p up to this one, before correction, is too small to say that no effect was seen."""
+"""If a one-sided p before correction is at most this, a report does not say that no effect was seen."""
 
 
 class Effect(StrEnum):
@@ -32,8 +32,9 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A section, or several at once, left out. ``drop`` is the pass rate of the whole skill minus that without them;
-    ``p`` is two-sided, after Holm's correction for all sections.
+    """The comparison of the whole skill with the skill without one section, or without several at once. ``drop`` is the
+    pass rate of the whole skill minus the pass rate without the section; ``p`` is two-sided, after Holm's correction
+    for all sections.
     """
 
     title: str
@@ -51,13 +52,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """``lift`` is that of the whole skill over no skill. ``together`` is the row of all sections that may go."""
+    """The result of an ablation. ``lift`` compares the whole skill with no skill. ``together`` is the row for leaving
+    out all sections that may go.
+    """
 
     rows: tuple[Row, ...]
     lift: Difference
     together: Row | None
     undecided: int
-    """Outcomes that are not verdicts on the student, which count nowhere."""
+    """The number of outcomes without a verdict on the student. They count in no comparison."""
 
     @property
     def may_go(self) -> tuple[Row, ...]:
@@ -72,7 +75,7 @@ def ablate(
     trials: int,
     seen: Seen = lambda outcome: None,
 ) -> Ablation:
-    """Run the skill ``text`` whole, without each section, and not at all; then without all that may go together.
+    """Run the skill ``text`` whole, without each section, and not at all; at last, without all sections that may go.
 
     Raises BudgetStopped, and StudentError if no section can be compared.
     """
@@ -102,7 +105,7 @@ def cost(runner: Runner, cases: Sequence[Case], text: str, sections: Sequence[Se
 
 
 def what_can_be_decided(cases: int, sections: int) -> str:
-    """What this number of cases can decide about this number of sections, in words."""
+    """Say what this number of cases can decide about this number of sections."""
     needed = pairs_needed(sections)
     rule = f"two-sided, exact, after Holm's correction for {sections} sections"
     if cases < needed:

@@ -19,22 +19,22 @@ from pytest_upskill.documents.reasoning import answer_text
 from pytest_upskill.records import Reply
 
 MOST_BYTES = 200_000
-"""Of an answer; a longer one is refused unread."""
+"""The most bytes of an answer. A longer answer is refused unread."""
 MOST_NOTES = 20_000
-"""Characters of the notes on one part of some material."""
+"""The most characters of the notes on one part of some material."""
 MOST_REFERENCES = 12
 SKILL_FILE = "SKILL.md"
 CASE_NAME, LONGEST_CASE_NAME = r"[a-z][a-z0-9_]{0,47}", 48
 README = "readme"
-"""No case has this name: its file would not be read as one."""
+"""No case may have this name, because the file ``readme.md`` is not read as a case."""
 SKILL_NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _REFERENCE = re.compile(r"references/[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.md")
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _PATH_LIKE = re.compile(r"\S*[./\\]\S*")
 _JOINERS = "\u200c\u200d"
-"""They have no width, but belong to the writing of some languages, and to emoji."""
+"""These joiners have no width, but the writing of some languages needs them, and so do emoji."""
 _RESERVED = re.compile(r"con|prn|aux|nul|(?:com|lpt)[0-9]", re.IGNORECASE)
-"""Names of devices: Windows can check out no file or folder of such a name."""
+"""Windows reserves these names for devices, so no file or folder can have one of them there."""
 _MARKDOWN = ("markdown", "md")
 
 
@@ -51,7 +51,7 @@ def same_operator(other: str) -> Refused:
 
 
 OPERATOR_BYTES = 600
-"""The longest operator of a plan, in UTF-8: every question for a case lists those of the others."""
+"""The longest operator of a plan, in UTF-8 bytes. Each question for a case lists all operators."""
 
 
 class PlannedCase(BaseModel):  # pydantic's '$' matches at the end only, not before a line end
@@ -74,7 +74,7 @@ class Plan(BaseModel):
 
 
 def checked_text(reply: Reply) -> str:
-    """The text of an answer without reasoning. Raises Refused for one that is too long, cut off or empty."""
+    """The text of an answer, without the reasoning. Raises Refused if it is too long, cut off or empty."""
     if (size := len(reply.text.encode("utf-8", "replace"))) > MOST_BYTES:
         raise Refused(f"the answer has {size:,} bytes or more; at most {MOST_BYTES:,} are read: write a shorter one")
     if reply.finish == "length":
@@ -90,18 +90,18 @@ def checked_text(reply: Reply) -> str:
 
 
 def is_hidden_in_answers(char: str) -> bool:
-    """Whether an answer with this character is refused, since it is not shown as what it is."""
+    """Whether an answer with this character is refused, because the character is invisible or misleading."""
     return char not in _JOINERS and is_hidden(char)
 
 
 def is_reserved(name: str) -> bool:
-    """Whether no file or folder of this name can exist on Windows, so that a repository could not be cloned there."""
+    """Whether Windows forbids files of this name, so that a repository with such a file cannot be cloned there."""
     return _RESERVED.fullmatch(name) is not None
 
 
 def read_skill(reply: Reply) -> Mapping[str, str]:
-    """The texts of a skill's files by path, in the order given. A text that begins with frontmatter needs no path to be
-    SKILL.md: one block, or the whole answer. Raises Refused.
+    """The texts of a skill's files by path, in the order of the answer. If the whole answer, or one of its blocks,
+    begins with frontmatter and has no path, it is SKILL.md. Raises Refused.
     """
     text = checked_text(reply)
     found: dict[str, str] = {}
@@ -172,7 +172,9 @@ def read_case(reply: Reply, name: str) -> str:
 
 
 def _refuse_nested(text: str, block: Fence) -> None:
-    """Raises Refused if blocks inside the block open with its own fence: it ends where the first of them does."""
+    """Raise Refused if an inner block uses the same fence as the outer block, because the inner closing fence would end
+    the outer block.
+    """
     found = _FENCE.search(lines_of(text)[block.opening - 1])
     fence = found[0] if found else "```"
     if any(line.lstrip().startswith(fence) for line in block.source.splitlines()):

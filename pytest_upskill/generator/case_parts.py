@@ -12,11 +12,12 @@ from pytest_upskill.errors import UsageError
 
 
 def parts_of(cases: Sequence[Case], named: Sequence[str] = ()) -> tuple[list[Case], list[Case]]:
-    """The training cases and the held-out ones: as ``named`` for these, else as recorded beside each case.
+    """The training cases and the held-out cases. If ``named`` is not empty, the cases that it names are held out;
+    otherwise the record in each case's folder decides.
 
-    Without a record the hash of its name decides for each case, so that further cases change no other's part. A case
-    that a record does not list is for training. Raises UsageError for a name that is not a case, CaseError for a record
-    that cannot be read.
+    Without a record the hash of a case's name decides, so adding cases does not change the part of another case. A case
+    that its record does not list is for training. Raises UsageError if ``named`` contains a name that is not a case,
+    and CaseError if a record cannot be read.
     """
     known = [case.name for case in cases]
     for name in named:

@@ -15,10 +15,10 @@ from pytest_upskill.generator.teacher import Step, Teacher
 from pytest_upskill.records import Reply
 
 _PATIENCE = 0.2
-"""Seconds between looks for an interrupt, which a wait for a lock would hold up."""
+"""Seconds between checks for an interrupt. Waiting for a lock without a timeout would delay it."""
 
 Say = Callable[[str, str], object]
-"""Takes the name of a step and what has happened to it."""
+"""A callback that takes the name of a step and what has happened to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class _Spent:
 
 
 class Conversations:
-    """The open questions of one command. ``attempts`` is the most answers to a step that are read."""
+    """The open questions of one command. At most ``attempts`` answers to a step are read."""
 
     def __init__(self, teacher: Teacher, attempts: int, say: Say) -> None:
         self.teacher, self.attempts, self._say = teacher, attempts, say
@@ -46,13 +46,15 @@ class Conversations:
         self._spent: dict[str, _Spent] = {}
 
     def begin(self, step: Step) -> None:
-        """Ask a question; its end comes from ``next``."""
+        """Ask a question. ``next`` returns how it ended."""
         self.open += 1
         self._say(step.name, f"asked (attempt {step.attempt})" if step.attempt > 1 else "asked")
         self.teacher.ask(step).add_done_callback(lambda future: self._ended.put(_end(step, future)))
 
     def next(self, wait: bool = True) -> Ended | None:
-        """The next end of a question; None if no question is open, or has ended yet and the caller does not wait."""
+        """The next question that has ended. None if no question is open, or if none has ended yet and ``wait`` is
+        false.
+        """
         while self.open:
             try:
                 ended = self._ended.get(timeout=_PATIENCE if wait else 0.0)
@@ -66,7 +68,7 @@ class Conversations:
         return None
 
     def refuse(self, step: Step, reply: Reply, reason: Refused) -> bool:
-        """Ask again with the reason; False if that was the last attempt."""
+        """Ask again with the reason. Returns False if that was the last attempt."""
         self._say(step.name, f"attempt {step.attempt} refused: {reason}")
         if step.attempt >= self.attempts:
             return False
@@ -74,7 +76,7 @@ class Conversations:
         return True
 
     def written(self, step: Step, reply: Reply) -> Written:
-        """Who wrote what an accepted answer holds, with the tokens and the cost of all attempts."""
+        """The author of an accepted answer, with the tokens and the cost of all attempts."""
         spent = self._spent[step.name]
         return Written(
             teacher=self.teacher.name,

@@ -26,17 +26,17 @@ from pytest_upskill.skills.noise import NO_NOISE, Noise, lines, others, shown
 from pytest_upskill.skills.skill import MAX_DESCRIPTION, parse_skill, validate_text
 
 LONGEST_BODY = 20_000
-"""Characters of a skill's text that a teacher is shown."""
+"""The most characters of a skill's text that a teacher is shown."""
 _SHOWN = 80
-"""Queries of each kind that a teacher is shown."""
+"""The most queries of each kind that a teacher is shown."""
 _LONGEST_QUERY = 500
 _REPEATED = 6
-"""Words in a row that a description must not share with a query."""
+"""A description must not share this many words in a row with a query."""
 
 
 def halves(queries: Sequence[Case]) -> tuple[list[Case], list[Case]]:
-    """The training queries and the held-out ones: in the order of the file every second one of each kind, so that
-    queries that are appended change no other's part.
+    """The training queries and the held-out queries. Of each kind, in the order of the file, the queries alternate
+    between the two parts, so appending queries does not change the part of another query.
     """
     kinds = [[case for case in queries if case.should_trigger is side] for side in (True, False)]
     training, held_out = ([case for kind in kinds for case in kind[start::2]] for start in (0, 1))
@@ -95,7 +95,9 @@ class DescriptionRefiner(Refiner):
 def description_question(
     path: Path, text: str, noise: Noise, counts: tuple[int, int, int], tried: Sequence[str], feedback: str
 ) -> Prompt:
-    """``counts`` are those of the queries with a choice, of the answers that were right, and of all answers."""
+    """The question for a new description. ``counts`` are the numbers of queries with a choice, of right answers, and of
+    all answers.
+    """
     own, body = shown(path, text), parse_skill(text, path).body.strip()[:LONGEST_BODY]
     head = "Other descriptions, and their results on these requests:\n\n" if tried else ""
     cases, passed, decided = counts
@@ -139,14 +141,16 @@ def _tried(one: Round, path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DescriptionChecks:
-    """What a new description must meet before a student sees it: the specification, its language, no queries in it."""
+    """Checks a new description before a student sees it: its form, its language, and that it quotes no query."""
 
     skill_path: Path
     queries: Sequence[Case]
     language: str
 
     def problems(self, text: str, present: str) -> list[str]:
-        """What is wrong with a new SKILL.md, in words for the teacher; nothing that is in the present one as well."""
+        """What is wrong with a new SKILL.md, in words for the teacher. Problems that the present SKILL.md has, too, are
+        left out.
+        """
         return list(self._problems(text, present))
 
     def _problems(self, text: str, present: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a command may cost, before the first question: the worst case, which the budget reserves, and what is likely."""
+"""Estimates a command's cost before its first question: the most, which the budget reserves, and the likely cost."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pytest_upskill.students.base import StudentConfig
 
 LIKELY_ATTEMPTS = 1.3
 LIKELY_ANSWERS = {"plan": 2500, "skill": 5000, "case": 2500, "part": 1200}
-"""Tokens of an answer, by the kind of its step."""
+"""The likely tokens of an answer, by the kind of its step."""
 _LIKELY_OPERATOR = 200
-"""Bytes of the description of an operator."""
+"""The likely length of the description of an operator, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Tokens, and USD where the price is known, of all questions."""
+    """The tokens of all questions, and their price in USD if prices are known."""
 
     questions: int
     worst_tokens: int
@@ -45,7 +45,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The questions of a command, as they probably are and, in the same order, as long as they can be."""
+    """The questions of a command, as they probably are and as long as they can be; both in the same order."""
 
     likely: Sequence[Step]
     longest: Sequence[Step]
@@ -54,7 +54,7 @@ class Steps:
 def steps_of(
     order: Order, count: int, name: str = "", existing: Sequence[Case] = (), *, with_skill: bool = True
 ) -> Steps:
-    """The questions before there is a plan, for a skill with ``existing`` cases."""
+    """Estimate the questions of a command, before there is a plan, for a skill with ``existing`` cases."""
 
     def steps(skill: str, name_bytes: int, operator_bytes: int) -> list[Step]:
         cases = tuple(

@@ -31,21 +31,23 @@ from pytest_upskill.students.base import Student
 from pytest_upskill.students.judges import judge_of
 
 LOOK_AHEAD = 3
-"""Later items whose replies and builds start early."""
+"""The number of later items whose replies and builds start early."""
 ASK_AHEAD = 8
-"""Replies are requested ahead for this multiple of the student's slots."""
+"""The number of replies that are requested ahead, as a multiple of the student's slots."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """What the student is shown of the skill: as ``name`` says (``skills.arms``), or ``text`` as its SKILL.md."""
+    """What the student is shown of the skill: ``text`` as its SKILL.md or, if that is None, what ``name`` stands for
+    (``skills.arms``).
+    """
 
     name: str
     text: str | None = None
 
     @property
     def slug(self) -> str:
-        """The arm of its outcomes."""
+        """The name of this arm in outcomes."""
         return arms.slug(self.name)
 
 
@@ -53,13 +55,15 @@ BASELINE, SKILL = Arm(arms.BASELINE), Arm(arms.SKILL)
 
 
 def version(text: str) -> Arm:
-    """The arm of a SKILL.md with this text, whether it is on disk or not."""
+    """The arm that shows this text as SKILL.md, whether or not the text is on disk."""
     return Arm(f"version-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}", text)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The most that questions can cost: ``asked`` of them are new; ``usd`` is None if a price is not known."""
+    """The most that questions can cost. ``asked`` is the number of new questions; ``usd`` is None if a price is not
+    known.
+    """
 
     asked: int = 0
     stored: int = 0
@@ -76,7 +80,7 @@ class Cost:
 
 
 Seen = Callable[[Outcome], object]
-"""Sees each outcome as soon as it is there."""
+"""A callback that is given each outcome as soon as it exists."""
 
 
 class Runner(Protocol):
@@ -85,20 +89,20 @@ class Runner(Protocol):
     def run(
         self, cases: Sequence[Case], shown: Sequence[Arm], trials: int, seen: Seen = lambda outcome: None
     ) -> list[Outcome]:
-        """An outcome for each case, arm and trial, in this order. Each has the verdict, the failed assertions, the
-        counterexample, the kernel, what the compiler says, tokens and cost.
+        """An outcome for each case, arm and trial, in this order. Each outcome has the verdict, the failed assertions,
+        the counterexample, the kernel, the compiler's messages, the tokens and the cost.
 
-        A result without a verdict on the student (a server, a limit on time, the budget) is an outcome of its own kind.
+        If there is no verdict on the student (because of a server, a time limit, or the budget), the outcome says so.
         """
 
     def cost(self, cases: Sequence[Case], shown: Sequence[Arm], trials: int) -> Cost:
-        """What ``run`` can cost at most. Queries no student."""
+        """The most that ``run`` can cost. Queries no student."""
 
 
 class Experiment:
-    """A ``Runner`` that queries ``student`` and judges here. ``seed`` is that of all examples, and the same for all
-    arms of a case. With ``noise``, other skills are shown beside the skill. ``judges`` judge rubrics. The ledger, which
-    the caller closes, holds the budget.
+    """A ``Runner`` that queries ``student`` and judges in this process. ``seed`` seeds all examples, so all arms of a
+    case have the same examples. With ``noise``, other skills are shown beside the skill. ``judges`` judge rubrics. The
+    ledger holds the budget; the caller closes it.
     """
 
     def __init__(
@@ -133,7 +137,7 @@ class Experiment:
     def run(
         self, cases: Sequence[Case], shown: Sequence[Arm], trials: int, seen: Seen = lambda outcome: None
     ) -> list[Outcome]:
-        """As ``Runner`` says. Belongs to the main thread."""
+        """Run as ``Runner.run`` says. Call it from the main thread only."""
         tasks = list(self._tasks(cases, shown, trials))
         self._pipeline.load(tasks)
         outcomes = []
@@ -146,7 +150,7 @@ class Experiment:
         return outcomes
 
     def cost(self, cases: Sequence[Case], shown: Sequence[Arm], trials: int) -> Cost:
-        """As ``Runner`` says. Raises CaseError if the prompt of a case cannot be made."""
+        """The cost as ``Runner.cost`` says. Raises CaseError if the prompt of a case cannot be made."""
         total = Cost()
         for task in self._tasks(cases, shown, trials):
             wanted, worst = wanted_of(task, self._renderer.of(task)), list[WorstCase]()
@@ -159,15 +163,15 @@ class Experiment:
         return total
 
     def problems(self) -> list[str]:
-        """Messages about stored replies that cannot be used, each once."""
+        """Messages about stored replies that cannot be used, without repetition."""
         return self._replies.new_problems()
 
     def hurry(self) -> None:
-        """End the waits of ``close``. For the handler of a signal."""
+        """Make ``close`` stop waiting. A signal handler calls this."""
         self._replies.hurry()
 
     def close(self, at_once: bool = False) -> None:
-        """End the student's open questions; ``at_once`` waits for none of their replies."""
+        """End the student's open questions. With ``at_once``, do not wait for their replies."""
         self._replies.stop(at_once)
         for one in {self._student.name: self._student, **self._judges}.values():
             one.close()

@@ -28,7 +28,9 @@ _SHOWN_CASES = 12
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Failures whose first failed assertion says the same, but for names and numbers; ``what`` is that of one."""
+    """Failures whose first failed assertions are equal except for names and numbers; ``what`` is the assertion of one
+    of these failures.
+    """
 
     what: str
     failures: tuple[Outcome, ...]
@@ -39,7 +41,7 @@ class Cause:
 
 
 def causes_of(outcomes: Sequence[Outcome]) -> list[Cause]:
-    """The causes of the failed outcomes, those of most cases first."""
+    """The causes of the failed outcomes. The causes of the most cases come first."""
     groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.verdict.kind is VerdictKind.FAILED:
@@ -58,10 +60,11 @@ def _shown(line: str) -> str:
 
 
 def feedback(outcomes: Sequence[Outcome], cases: Sequence[Case], tokens: int) -> str:
-    """The failures of ``outcomes`` for a teacher, in at most about this many ``tokens``.
+    """Describe the failures of ``outcomes`` to a teacher, in at most about this many ``tokens``.
 
-    Each cause is named. Tasks, findings and kernels of examples follow as long as they fit: of every cause one before a
-    second of any; a kernel whole or not at all.
+    The causes are listed; if there is no room for all, the causes of the fewest cases are left out. Tasks, findings and
+    kernels of examples follow as long as they fit. Each cause gets one example before any cause gets a second one. A
+    kernel is shown whole or not at all.
     """
     causes = causes_of(outcomes)
     by_name = {case.name: case for case in cases}
@@ -100,7 +103,9 @@ def _head(number: int, cause: Cause) -> str:
 
 
 def _examples(cause: Cause) -> list[Outcome]:
-    """The failures with different sources, of different cases before further ones of a case, short sources first."""
+    """The failures with different sources. The first failure of every case comes before the second failure of any case,
+    and short sources come first.
+    """
     different = {_normal(one.source or one.reply): one for one in reversed(cause.failures)}.values()
     ordered = sorted(different, key=lambda one: len(one.source or one.reply))
     seen: dict[str, int] = {}
@@ -116,7 +121,7 @@ def _normal(text: str) -> str:
 
 
 def _findings(outcome: Outcome, cases: Mapping[str, Case], told: set[str]) -> Iterator[str]:
-    """What failed, and the task of the case, once in all."""
+    """What failed, and the task of the case unless an earlier example has shown it."""
     yield f"Case `{outcome.case}`:\n\n{first_failure(outcome)}"
     case = cases.get(outcome.case or "")
     if case is not None and case.name not in told:
@@ -125,7 +130,7 @@ def _findings(outcome: Outcome, cases: Mapping[str, Case], told: set[str]) -> It
 
 
 def _answer(outcome: Outcome, cases: Mapping[str, Case]) -> str:
-    """The kernel, or the reply if it holds none."""
+    """The kernel, or the reply if it contains no kernel."""
     if not outcome.source:
         return f"The reply to `{outcome.case}`:\n\n{_fenced(outcome.reply, 'text')}"
     case = cases.get(outcome.case or "")
@@ -133,7 +138,7 @@ def _answer(outcome: Outcome, cases: Mapping[str, Case]) -> str:
 
 
 def fence_for(text: str, least: int = 5) -> str:
-    """A fence that nothing in the text can end."""
+    """A fence that is longer than all fences in the text."""
     return "`" * max(least, *(len(found) + 1 for found in _FENCE.findall(text)), 0)
 
 

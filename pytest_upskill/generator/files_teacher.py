@@ -22,11 +22,13 @@ from pytest_upskill.students.files import BINARY, decoded
 
 PREFIX = "files:"
 LARGEST = 1 << 20
-"""Bytes of an answer's file that are read, and one more, so that the limit on answers refuses a longer one."""
+"""The most bytes that are read of an answer's file. This is more than the limit on answers, so that a longer answer is
+refused.
+"""
 
 
 class AnswerMissing(NotAnswered):
-    """The question is written to ``prompt``, and ``answer`` does not exist yet."""
+    """Raised if the question has been written to ``prompt``, but ``answer`` does not exist yet."""
 
     def __init__(self, prompt: Path, answer: Path) -> None:
         super().__init__(f"{shown_path(prompt)} has no answer yet; write it to {shown_path(answer)}")
@@ -34,7 +36,7 @@ class AnswerMissing(NotAnswered):
 
 
 class FilesTeacher:
-    """Answers from files of ``folder``, which is created if it is missing."""
+    """Reads answers from files of ``folder``, which is created if it is missing."""
 
     name, model = "files", ""
 
@@ -43,7 +45,9 @@ class FilesTeacher:
         self._lock = threading.Lock()
 
     def ask(self, step: Step) -> Future[Reply]:
-        """The answer, or AnswerMissing after writing the question. Both at once."""
+        """Write the question, and return a future that is done: it has the answer or, if there is no file with it,
+        raises AnswerMissing.
+        """
         future: Future[Reply] = Future()
         try:
             future.set_result(self._answer(step))
@@ -76,7 +80,9 @@ class FilesTeacher:
 
 
 def _holds_another(path: Path, prompt: Prompt) -> bool:
-    """Whether a file of an earlier command exists, and holds another question; white space does not count."""
+    """Whether the file of an earlier command exists and contains another question. Differences in white space do not
+    count.
+    """
     try:
         earlier = path.read_bytes().decode("utf-8", "replace").split()
     except FileNotFoundError:

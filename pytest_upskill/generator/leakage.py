@@ -1,9 +1,9 @@
-"""Whether a skill gives the solutions or tasks of its cases away: shared runs of tokens (n-grams).
+"""Checks whether a skill gives away the solutions or tasks of its cases, by comparing runs of tokens (n-grams).
 
-A skill teaches by code, so that its solutions share pieces with it. Long runs distinguish copied solutions: the
-share of all runs of ``SOLUTION_TOKENS`` tokens of a solution that the skill's text holds, too. Comments, includes and
-blanks do not count. A copy with other names, types (``float`` to ``__half``, with its conversions) or sizes is found by
-longer runs of folded tokens: ``_folded`` says what does not count in them.
+A skill teaches by code, so its solutions share short pieces with it. A copied solution shares long runs, so the share
+of a solution's runs of ``SOLUTION_TOKENS`` tokens that also occur in the skill's text is measured. Comments, includes
+and blanks do not count. A copy with other names, types (``float`` to ``__half``, with its conversions) or sizes is
+found by longer runs of folded tokens; ``_folded`` says what folding leaves out.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from pytest_upskill.skills.skill import FILE_NAMES
 
 SOLUTION_TOKENS, FOLDED_TOKENS, TASK_WORDS = 24, 30, 8
 SHORTEST = {SOLUTION_TOKENS: 12, FOLDED_TOKENS: FOLDED_TOKENS, TASK_WORDS: 4}
-"""A text shorter than a run is one run itself, unless it is below this length, at which chance would repeat it."""
+"""A text that is shorter than a run counts as one run, unless it has fewer tokens than this, because so short a text
+can be repeated by chance.
+"""
 LIMIT, FOLDED_LIMIT = 0.5, 0.6
-"""The largest shares of shared runs. Solutions of hand-written skills that teach by patterns reach 0.4 and 0.5; copies
-with other names and types share more than 0.7.
+"""The largest allowed shares of common runs. Solutions of hand-written skills that teach by patterns reach 0.4 and 0.5;
+copies with other names and types share more than 0.7.
 """
 REFERENCES = "references"
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\.?\d[\w.]*|[^\s\w]|\w")
 _LINES = re.compile(r"//[^\n]*|^[ \t]*#[^\n]*", re.MULTILINE)
 _COMMENTS = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|^[ \t]*#[^\n]*", re.DOTALL | re.MULTILINE)
 _DECORATION = re.compile(r"^(?:[ \t]*(?:>|[-*+] |\d+ *[:.)|]|//+))+|`|\\$", re.MULTILINE)
-"""What makes lines of code a quotation, a list, numbered lines, comments or a macro."""
+"""Matches what turns lines of code into a quotation, a list, numbered lines, comments or a macro."""
 
 _TYPES = frozenset(
     """
@@ -39,7 +41,7 @@ _TYPES = frozenset(
     """.split()  # noqa: SIM905 - a table
 )
 _HALF = re.compile(r"__(?:half2?|nv_bfloat16\w*|h[a-z]\w*)")
-"""Types of 16 bits, and functions for them such as ``__hadd``."""
+"""Matches 16-bit types, and functions for them such as ``__hadd``."""
 _CONVERSION = re.compile(r"__\w+2\w+")
 _NO_MATTER = frozenset(
     """
@@ -72,7 +74,7 @@ class Leakage:
         self._words = _Known([_words(text)], TASK_WORDS)
 
     def problem(self, case: Case) -> str | None:
-        """What the skill gives away of a case, with the limit; None if it is no more than the limit."""
+        """What the skill gives away of a case, with the limit that is exceeded; None if no limit is exceeded."""
         solution = case.solution.source if case.solution is not None and case.op is not None else ""
         tokens, folded = _tokens(solution), f"{FOLDED_TOKENS} tokens, whatever the names, types and numbers,"
         shares = (
@@ -95,7 +97,7 @@ class _Known:
         self._runs = self._of(length)
 
     def share(self, tokens: Sequence[str]) -> float:
-        """The share of the runs of another text that are known."""
+        """The share of another text's runs that are among these runs."""
         length = min(self._length, len(tokens))
         if length < SHORTEST[self._length]:
             return 0.0
@@ -115,8 +117,9 @@ def _tokens(text: str) -> list[str]:
 
 
 def _folded(tokens: Sequence[str]) -> list[str]:
-    """The tokens without what a rewritten copy changes: names and types are one word, numbers another; qualifiers,
-    brackets, casts and conversions are left out, and of a declaration's type and name one word remains.
+    """The tokens without what changes in a rewritten copy. All names and types become one word, and all numbers
+    another. Qualifiers, brackets, casts and conversions are left out. The type and the name of a declaration become one
+    word together.
     """
     folded: list[str] = []
     for token in tokens:
@@ -146,7 +149,7 @@ def _as_operand(token: str) -> tuple[str, bool]:
 
 
 def _words(text: str) -> list[str]:
-    """Words in lower case; of scripts without blanks, characters."""
+    """Words in lower case. In scripts without blanks, each character is a word."""
     return list(_split(re.findall(r"\w+", unicodedata.normalize("NFKC", text).lower())))
 
 

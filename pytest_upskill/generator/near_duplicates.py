@@ -1,7 +1,8 @@
-"""Whether two cases ask for the same operator: their references give the same results on shared inputs.
+"""Checks whether two cases ask for the same operator: their references give the same results on shared inputs.
 
-Words do not count. The other case's reference is called with a case's arguments, for each order in which their kinds
-fit, and compared with the case's own reference; both run in the sandbox, on examples of either case.
+The wording does not count. The other case's reference is called with a case's arguments, in each order in which the
+kinds of the arguments fit, and compared with the case's own reference. Both run in the sandbox, on examples of either
+case.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from pytest_upskill.oracle.reference_runner import OpenRunner, ReferenceRunner
 from pytest_upskill.records import CallLayout, ResultFacts, TensorArgument
 
 EXAMPLES = 6
-"""Shared examples of each domain, all of which must agree."""
+"""The number of shared examples of each domain. All of them must agree."""
 _MOST_ORDERS = 24
 RELATIVE = 1e-9
-"""Of float64 results: the same formula in other steps differs by less."""
+"""The relative tolerance for float64 results. Another order of the same computation differs by less."""
 
 Arguments = tuple[TensorSpec | ScalarSpec, ...]
 
@@ -44,7 +45,9 @@ def duplicates_of(case: Case, others: Iterable[Case], open_runner: OpenRunner) -
 
 
 def adaptations(case: Case, other: Case) -> Iterator[Case]:
-    """``case`` with the reference of ``other`` in place of its own, for each order of the arguments that fits."""
+    """``case`` with the reference of ``other`` in place of its own reference; one copy for each order of the arguments
+    that fits.
+    """
     if case.op is None or other.op is None or other.reference is None or _result_count(case) != _result_count(other):
         return
     mine, theirs = case.arguments, other.arguments
@@ -63,7 +66,7 @@ def _varying(arguments: Arguments) -> Arguments:
 
 
 def _only_value(spec: TensorSpec | ScalarSpec) -> float | None:
-    """The value of a scalar that has only one, as ``values: 1.0`` and ``values: 1..1`` say; else None."""
+    """The value of a scalar that can have only one value (``values: 1.0`` or ``values: 1..1``); otherwise None."""
     if isinstance(spec, TensorSpec):
         return None
     values = spec.values
@@ -93,8 +96,9 @@ def _result_count(case: Case) -> int:
 
 
 def _adapted(case: Case, other: Case, theirs: Mapping[str, str]) -> str | None:
-    """The source of the other's reference, and a function of the case's name that calls it. The results that the case
-    returns and those that it writes in place are the other's results, in order. None if a dim cannot be told.
+    """The source of the other case's reference, followed by a function with the name of this case's function that calls
+    it. The results of the other reference become, in order, this case's returned results and then its results that are
+    written in place. None if a dim of the other case cannot be derived.
     """
     assert case.op is not None and other.op is not None and other.reference is not None
     constants = {spec.name: _only_value(spec) for spec in other.arguments if spec.name not in theirs}
@@ -135,7 +139,9 @@ def _returned(count: int) -> str:
 
 
 def _dims(other: Case, theirs: Mapping[str, str]) -> dict[str, str] | None:
-    """How the other's reference gets the dims that it takes, from the shapes of the case's tensors."""
+    """Expressions for the dims that the other case's reference takes, from the shapes of this case's tensors. None if a
+    dim is not the size of an axis.
+    """
     found: dict[str, str] = {}
     for spec in other.tensors:
         for axis, size in enumerate(spec.shape):
@@ -145,8 +151,11 @@ def _dims(other: Case, theirs: Mapping[str, str]) -> dict[str, str] | None:
 
 
 def _shapes(case: Case, other: Case, theirs: Mapping[str, str]) -> tuple[str, str] | None:
-    """The calls that give the case's tensors the ranks that the other's reference takes, and its results their shape:
-    nothing for equal ranks. Operators on single elements do not depend on the rank; None if others differ in it.
+    """Two calls of ``reshape``, as source text: one for this case's tensors, so that they have the rank that the other
+    case's reference takes, and one for its results, so that they have this case's shape.
+
+    Both are empty if the ranks are equal. Elementwise operators do not depend on the rank; None if the ranks differ and
+    the tensors of a case differ in shape, because such an operator may depend on it.
     """
     own = {spec.name: spec.shape for spec in case.tensors}
     pairs = [(own[theirs[spec.name]], spec.shape) for spec in other.tensors]
@@ -167,7 +176,7 @@ def _parameters(case: Case) -> set[str]:
 
 
 def _agreeing(case: Case, copies: Sequence[Case], open_runner: OpenRunner) -> list[bool]:
-    """Whether each changed copy gives the case's own results on its examples. An error is a difference."""
+    """Whether each changed copy gives the case's own results on its examples. An error counts as a difference."""
     if not copies:
         return []
     with closing(open_runner(case)) as runner, isolated():
@@ -187,7 +196,9 @@ def _agreeing(case: Case, copies: Sequence[Case], open_runner: OpenRunner) -> li
 
 
 def _near(case: Case, copies: Sequence[Case], runner: ReferenceRunner) -> Iterator[bool]:
-    """Whether each copy gives the case's own results on one small example: this takes a hundredth of preparing some."""
+    """Whether each copy gives the case's own results on one small example. This takes about a hundredth of the time of
+    preparing examples.
+    """
     example = next(various_examples(case, "near", 8, runner.outputs, case.dtypes[0], "normal"), None)
     own = None if example is None else runner.other_results(example)
     for copy in copies:
@@ -234,7 +245,7 @@ def _scale(values: torch.Tensor) -> float:
 
 
 def _same_inputs(one: Prepared, other: Prepared) -> bool:
-    """Whether both were prepared on the same draw: a draw that cannot be judged is drawn again."""
+    """Whether both have the same inputs. They differ if inputs could not be judged, and were drawn again."""
     return all(
         bytes(mine.data or b"") == bytes(theirs.data or b"")
         for mine, theirs in zip(one.call.arguments, other.call.arguments, strict=True)

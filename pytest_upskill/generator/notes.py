@@ -1,4 +1,4 @@
-"""Notes of a teacher on the parts of a text that is too long for one question."""
+"""Asks a teacher for notes on the parts of a text that is too long for one question."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def take_notes(
     refused: Callable[[Step, Reply, Refused], object],
     not_answered: Callable[[Ended], object],
 ) -> tuple[Order, bool]:
-    """The order with the notes on all ``parts`` as its material; and whether none is missing.
+    """The order with the notes on ``parts`` as its material, and whether all parts have notes.
 
-    ``refused`` and ``not_answered`` take what has no notes.
+    ``refused`` is called if the notes on a part are refused, and ``not_answered`` if there are none.
     """
     steps = [part_step(replace(order, material=one), at, len(parts)) for at, one in enumerate(parts, 1)]
     for step in steps:

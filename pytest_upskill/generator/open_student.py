@@ -21,8 +21,8 @@ _FIXED = ("golden", "files")
 def student_config(
     spec: str, tables: Mapping[str, Mapping[str, Any]], folder: Path, refused: Sequence[str] = _FIXED
 ) -> StudentConfig:
-    """The configuration of the student, with paths seen from ``folder``. Raises UsageError, also for a student of a
-    ``refused`` provider.
+    """The configuration of the student; relative paths start at ``folder``. Raises UsageError, also for a student whose
+    provider is in ``refused``.
     """
     try:
         found = registry.resolve([spec], tables, folder)
@@ -37,7 +37,9 @@ def student_config(
 
 
 def check_student(config: StudentConfig, limits: Limits) -> None:
-    """Raises UsageError if its key is missing, or the budget cannot be held since its price is not known."""
+    """Raise UsageError if the student's key is missing, or if its price is not known, so that the budget cannot be
+    enforced.
+    """
     if not has_key(config):
         problem = f"the student '{config.name}' needs a key in the environment variable {config.api_key_env}"
         raise UsageError(f"{problem}, which is not set; export it, or name a student that needs none")
@@ -49,7 +51,7 @@ def check_student(config: StudentConfig, limits: Limits) -> None:
 def open_student(
     config: StudentConfig, root: Path, limits: Limits, tell: Callable[[str], object] = lambda line: None
 ) -> tuple[Student, Servers | None]:
-    """The student, and the servers that are started for it, which the caller stops. Raises UsageError."""
+    """The student, and the servers that were started for it, which the caller must stop. Raises UsageError."""
     check_student(config, limits)
     servers = Servers({config.name: config}, root, tell) if plan.is_wanted(config, False) else None
     if config.provider == "demo" and servers is not None:

@@ -29,7 +29,9 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 
 def teacher_config(spec: str, tables: Tables, folder: Path) -> StudentConfig | Path:
-    """The student's configuration, or the folder of ``files:DIR`` (seen from ``folder``). Raises UsageError."""
+    """The student's configuration, or the folder of ``files:DIR``; a relative path starts at ``folder``. Raises
+    UsageError.
+    """
     if spec.partition(":")[0] == "files":
         if not (directory := spec.removeprefix(PREFIX).strip()) or ":" not in spec:
             raise UsageError(f"--teacher: {spec!r} names no folder; write files:DIR")
@@ -57,9 +59,9 @@ def open_teacher(
     subject: str = "",
     tell: Callable[[str], object] = lambda line: None,
 ) -> Teacher:
-    """The teacher; a model's answers are stored in the ledger below ``root``, which has these limits.
+    """The teacher. A model's answers are stored in the ledger below ``root``, which enforces ``limits``.
 
-    Raises UsageError without its key, SDK or price.
+    Raises UsageError if the key, the SDK or the price is missing.
     """
     if isinstance(chosen, Path):
         return FilesTeacher(chosen)

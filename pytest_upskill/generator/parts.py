@@ -9,10 +9,11 @@ from pytest_upskill.cases.provenance import Part
 
 
 def split(new: Mapping[str, float], known: Mapping[str, tuple[Part, float]]) -> dict[str, Part]:
-    """The part of each new case, by its difficulty; ``known`` cases keep theirs.
+    """The part of each new case, chosen by its difficulty. Cases in ``known`` keep their parts.
 
-    Cases of neighbouring difficulty go to different parts in turn, so that both have as many, and are as difficult, as
-    possible. Which of two comes first follows from their names: the same cases are always split in the same way.
+    Cases of neighbouring difficulty go to different parts in turn, so that both parts are about equally large and
+    difficult. The names decide which of two equally difficult cases comes first, so the same cases are always split in
+    the same way.
     """
     parts: dict[str, Part] = {}
     counts: dict[Part, int] = {"training": 0, "held-out": 0}

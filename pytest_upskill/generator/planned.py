@@ -1,7 +1,8 @@
-"""What 'add-cases' and 'case' need to continue: their plan, and the cases that the skill had then, below ``.upskill``.
+"""Stores what 'add-cases' and 'case' need to continue: their plan, and the cases that the skill had when it was made.
 
-A plan is asked for beside the cases of a skill, and each case beside the others: once one is kept, the same questions
-would be other ones. A plan is therefore stored until all its cases are kept.
+The question for a plan lists the skill's cases, and so does the question for each case. As soon as a new case is kept,
+these questions would change, and stored answers would no longer match. A plan is therefore stored below ``.upskill``
+until all its cases are kept.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Planned(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Where the plan of a command is kept below ``root``, until it has ended."""
+    """The file below ``root`` that stores the plan of a command until the command has ended."""
 
     root: Path
     name: str
@@ -41,21 +42,21 @@ class Memory:
         return self.root / HOME / _FOLDER / self.name
 
     def read(self) -> Planned | None:
-        """The plan that this command has begun with, if there is one."""
+        """The plan of an earlier run of this command that was interrupted; None if there is no such plan."""
         try:
             return Planned.model_validate_json(self.path.read_bytes())
         except (OSError, ValidationError):
             return None
 
     def begin(self, plan: Plan, existing: Sequence[str]) -> Planned:
-        """Keep a plan. Raises OSError."""
+        """Store a plan. Raises OSError."""
         made = Planned(plan=plan, existing=tuple(existing))
         home(self.root)
         write_atomically(self.path, made.model_dump_json(indent=2) + "\n")
         return made
 
     def end(self) -> None:
-        """All is kept: the same command begins anew. Raises OSError."""
+        """Remove the plan after all its cases are kept, so that the same command makes a new plan. Raises OSError."""
         self.path.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""Reads a teacher's plan: strictly, and with all that is wrong in it at once, in words for people and models alike."""
+"""Reads a teacher's plan strictly, and reports all problems in it at once, in words for people and models."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _UNKNOWN = "extra_forbidden"
 
 
 def read_plan(reply: Reply, count: int, taken: Sequence[str] = (), skill: str = "") -> Plan:
-    """The plan in the only fenced block of JSON or YAML, with ``count`` cases. ``taken`` are names in use; ``skill`` is
-    the name that the skill must have, if there is one. Raises Refused, with all problems.
+    """The plan in the only fenced block of JSON or YAML, with ``count`` cases. Names in ``taken`` are in use already;
+    if ``skill`` is not empty, the plan's skill must have this name. Raises Refused with all problems.
     """
     blocks = [one for one in answer_blocks(checked_text(reply)).answer if one.language in ("json", "yaml", "yml")]
     if len(blocks) != 1:
@@ -69,7 +69,7 @@ def _together(problems: Sequence[str], form: str = "") -> str:
 
 
 def _in_words(error: Any, parsed: object) -> str:
-    """One problem of the form: where it is, what is there, and the rule."""
+    """Describe one error of validation: where it is, what is there, and the rule."""
     place = tuple(error["loc"])
     key = str(place[-1]) if place else ""
     where = f"of the plan's case {_called(place, parsed)}" if len(place) > 1 else "of the plan"
@@ -85,7 +85,7 @@ def _in_words(error: Any, parsed: object) -> str:
 
 
 def _called(place: Sequence[Any], parsed: object) -> str:
-    """The number of a case, and its name if it has one."""
+    """The number of a case and, if the case has a name, its name."""
     number = place[1]
     try:
         name = parsed["cases"][number]["name"]  # type: ignore[index]

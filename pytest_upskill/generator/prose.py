@@ -1,7 +1,8 @@
-"""Whether a text is written in a language, roughly: by its script, and for Latin languages by frequent words.
+"""Estimates whether a text is written in a language: by its script and, for languages in Latin letters, by frequent
+words.
 
-Code does not count: fenced blocks, code spans, formulas and links are left out. Latin languages without a list of
-words here are distinguished from other scripts only.
+Code does not count: fenced blocks, code spans, formulas and links are left out. If there is no list of frequent words
+here for a language in Latin letters, only its script is checked.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ _SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "uk": ("CYRILLIC",), "bg": ("CYRILLIC",), "el": ("GREEK",), "ar": ("ARABIC",), "fa": ("ARABIC",),
     "ur": ("ARABIC",), "he": ("HEBREW",), "hi": ("DEVANAGARI",), "th": ("THAI",),
 }  # fmt: skip
-"""By language: the first words of the Unicode names of its letters. All others are written in Latin letters."""
+"""By language: the first words of its letters' Unicode names. Languages that are not listed use Latin letters."""
 _KANA = ("HIRAGANA", "KATAKANA")
 LEAST_SHARE = 0.3
-"""Of the letters outside code, this share is in the language's script; terms and names stay in Latin letters."""
+"""The least share of the letters outside code that must be in the language's script. It is low because terms and names
+stay in Latin letters.
+"""
 LEAST_KANA = 0.1
-"""Of the letters in scripts of Japanese: without kana they are Chinese; with more of them, a text is not Chinese."""
+"""The least share of kana among the letters of a Japanese text in its scripts. A Chinese text has a smaller share."""
 _WORDS: Mapping[str, frozenset[str]] = {
     "en": frozenset(
         ["the", "and", "of", "to", "is", "a", "in", "that", "for", "with", "are", "not", "it", "be", "this"]
@@ -49,12 +52,12 @@ _WORDS: Mapping[str, frozenset[str]] = {
     ),
 }
 _FEW_WORDS = 40
-"""Below this number, frequent words say nothing."""
+"""Frequent words are not counted in a text with fewer words than this."""
 _SPANS = re.compile(r"`+[^`\n]*`+|\$[^$\n]*\$|\]\([^)\n]*\)|https?://\S+")
 
 
 def problem(text: str, language: str) -> str | None:
-    """Why a text is not in ``language`` (BCP 47), with the rule; None if it may be."""
+    """Why a text is not in ``language`` (BCP 47), with the rule that it breaks; None if it may be in this language."""
     code = language.partition("-")[0].lower()
     prose = _SPANS.sub(" ", _without_blocks(text))
     found = Counter(_script(char) for char in prose if char.isalpha())
@@ -92,7 +95,9 @@ def _script(char: str) -> str:
 
 
 def _other_language(prose: str, code: str) -> str:
-    """The language whose frequent words a text has at least twice as often as those of its own; empty for none."""
+    """The language whose frequent words occur most often in the text, if they occur at least twice as often as those of
+    the language ``code``; otherwise empty.
+    """
     words = re.findall(r"[^\W\d_]+", prose.lower())
     if len(words) < _FEW_WORDS:
         return ""

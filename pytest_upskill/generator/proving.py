@@ -31,19 +31,21 @@ from pytest_upskill.records import Example
 from pytest_upskill.sandbox.confinement import Confinement
 
 MOST_EXAMPLES = 100
-"""Of the key ``examples`` of a case: more would only take time."""
+"""The most ``examples`` that a case may ask for. More would only take time."""
 LEAST_KILLED = 0.5
-"""The share of its solution's mutants that a case must kill."""
+"""The least share of its solution's mutants that a case must kill."""
 CALL_SECONDS = 10.0
 PROOF_SECONDS = 300.0
-"""For all examples of a case; its mutants come in addition."""
+"""The time limit for all examples of a case. The time for its mutants is not included."""
 LIMITS = ReferenceLimits(seconds=30.0, cpu_seconds=300)
-"""Of a teacher's references; those of other untrusted cases may take longer."""
+"""The limits of a teacher's references. The references of other untrusted cases may take longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A case that is worth asking, what its self-check found, and other cases of this command that ask for the same."""
+    """A case that is worth asking, with the findings of its self-check, and the cases of this command that ask for the
+    same operator.
+    """
 
     case: Case
     checked: Checked
@@ -51,7 +53,7 @@ class Proven:
 
 
 class _Timed(SandboxedReference):
-    """A runner whose examples must be prepared by ``deadline``, on the monotonic clock."""
+    """A runner that must prepare all examples before ``deadline`` (``time.monotonic``)."""
 
     def __init__(self, case: Case, process: ReferenceProcess, deadline: float) -> None:
         super().__init__(case, process, owns=False)
@@ -65,9 +67,10 @@ class _Timed(SandboxedReference):
 
 
 class References:
-    """Processes for references: one for each case, and a spare one that starts while the case before is proven.
+    """Processes that run references: one for each case, and a spare process that starts while the previous case is
+    proven.
 
-    ``open_runner`` makes runners of the current process. For one thread.
+    ``open_runner`` makes runners of the current process. Use an instance in one thread only.
     """
 
     def __init__(self, confinement: Confinement, limits: ReferenceLimits | None = None) -> None:
@@ -77,18 +80,20 @@ class References:
         self._deadline = 0.0
 
     def begin(self) -> None:
-        """End the process of the case before; no code of that case can meet the next one. Raises SandboxError."""
+        """End the process of the previous case, so that its code cannot affect the next case. Raises SandboxError."""
         if self._current is not None:
             self._current.stop()
         self._current, self._spare = self._spare or self._new(), None
         self._deadline = time.monotonic() + PROOF_SECONDS
 
     def go_on(self) -> None:
-        """Give the next case, which is not proven, the whole time in the process of the case before."""
+        """Set the deadline anew for the next case, and keep the process of the previous case, which has not been
+        proven.
+        """
         self._deadline = time.monotonic() + PROOF_SECONDS
 
     def begin_spare(self) -> None:
-        """Start the process of the next case, unless that has been done."""
+        """Start the process of the next case, unless it has been started already."""
         self._spare = self._spare or self._new()
 
     def open_runner(self, case: Case) -> ReferenceRunner:
@@ -107,7 +112,7 @@ class References:
 
 
 class Prover:
-    """Proves the cases of one skill, one after another. For the main thread; builds run in threads."""
+    """Proves the cases of one skill, one after another. Use it in the main thread only; builds run in other threads."""
 
     def __init__(self, machine: Machine, skill: str, cache: Cache | None = None) -> None:
         self._machine, self._skill = machine, skill
@@ -116,7 +121,9 @@ class Prover:
         self._self_check = SelfCheck(lambda language: machine, CALL_SECONDS, cache, self._references.open_runner)
 
     def read(self, text: str, path: Path, *, needs_solution: bool = True) -> Case:
-        """A case from a teacher's text. Raises Refused for one that is invalid, or that no generated case may be."""
+        """Read a case from a teacher's text. Raises Refused if the case is invalid, or if a generated case may not be
+        like this.
+        """
         try:
             case = parse_case(text, path, self._skill, trusted=False)
         except CaseError as error:
@@ -138,9 +145,10 @@ class Prover:
         yielding: Container[str] = (),
         more_to_come: Callable[[], bool] = lambda: False,
     ) -> Proven:
-        """The case with its quality, and with its duplicates among the ``yielding`` others, which are names.
+        """The case with its quality, and with those of its duplicates that ``yielding`` names.
 
-        Raises Refused with the reason, also for any other duplicate; SandboxError, ToolchainError.
+        Raises Refused with the reason, which may be a duplicate that ``yielding`` does not name; SandboxError,
+        ToolchainError.
         """
         self._references.begin()
         if more_to_come():
@@ -179,5 +187,5 @@ class Prover:
 
 
 def _placed(error: CaseError) -> str:
-    """The message with the line in the case file; without its path, which the teacher does not know."""
+    """The message with the line in the case file, but without the file's path, which the teacher does not know."""
     return error.message if error.line is None else f"line {error.line}: {error.message}"

@@ -21,19 +21,22 @@ from pytest_upskill.records import Exchange, Prompt, Reply
 from pytest_upskill.skills.arms import prompt_text
 
 LAUNCHER = "launcher"
-"""The contract of cases that name none."""
+"""The contract of cases that name no contract."""
 _LONGEST_QUOTE = 40_000
-"""Characters of a refused answer that are sent back; the rest of a longer one is of no use."""
+"""The most characters of a refused answer that are sent back; the rest of a longer answer is of no use."""
 _LONGEST_REASON = 4_000
-"""Bytes; with the words around it no more than ``TOLD_TOKENS``, the bound that an estimate allows for."""
+"""The most bytes of a reason. Together with the words around it, a reason takes at most ``TOLD_TOKENS``, which
+estimates of the cost assume.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a skill is asked for. ``language`` is that of its text (BCP 47), ``contract`` that of its cases.
+    """What the user orders. ``language`` is the language of the skill's text (BCP 47), ``contract`` the contract of its
+    cases.
 
-    ``material`` is what it is made from, such as a transcript, and ``what`` says what that is. It is untrusted data,
-    and sent as a quotation.
+    ``material`` is the text that the skill is made from, such as a transcript, and ``what`` says what kind of text it
+    is. The material is untrusted data, and is sent as a quotation.
     """
 
     task: str
@@ -44,7 +47,7 @@ class Order:
 
 
 def plan_step(order: Order, count: int, existing: Sequence[Case] = (), name: str = "") -> Step:
-    """The question for a plan of ``count`` cases; ``name`` is that of the skill, if it is fixed."""
+    """The question for a plan of ``count`` cases. ``name`` is the skill's name; empty if the teacher chooses it."""
     taken = f"\nThe skill has these cases already; plan other operators:\n\n{_listed(existing)}\n" if existing else ""
     named = f"\nThe name of the skill is `{name}`.\n" if name else ""
     return _beside(order, _step("plan", "plan", order, count=count, taken=taken, named=named))
@@ -62,7 +65,7 @@ def part_step(order: Order, number: int, count: int) -> Step:
 
 
 def _beside(order: Order, step: Step) -> Step:
-    """The question below the material that it is about, if there is any."""
+    """The question below the material that it is about; without material, the question alone."""
     if not order.material:
         return step
     head = Template(prompt_text("teacher_material")).substitute(what=order.what, quoted=quotation(order.material))
@@ -70,14 +73,16 @@ def _beside(order: Order, step: Step) -> Step:
 
 
 def quotation(text: str) -> str:
-    """A text as a Markdown quotation; characters that are not shown, or change the order of others, are written out."""
+    """Quote a text in Markdown. Characters that are invisible, or that change the order of other characters, are
+    written out.
+    """
     return "\n".join(f"> {line}".rstrip() for line in visible(text).strip("\n").split("\n"))
 
 
 def case_step(
     order: Order, skill: str, case: PlannedCase, planned: Sequence[PlannedCase], existing: Sequence[Case] = ()
 ) -> Step:
-    """The question for one case, beside others that are ``planned`` or exist."""
+    """The question for one case. It lists the other cases, which are ``planned`` or exist."""
     lines = [f"- {one.name}: {one.operator}" for one in planned if one.name != case.name]
     listed = "\n".join([*lines, *filter(None, [_listed(existing)])])
     told = f"\nOther cases ask for these operators; yours must not compute the same:\n\n{listed}\n" if listed else ""

@@ -12,11 +12,11 @@ from pytest_upskill.generator.leakage import Leakage, skill_text
 from pytest_upskill.skills.skill import Problem
 
 FEWEST = 4
-"""Proven cases below which an uneven split is not a mistake."""
+"""With fewer proven cases than this, an uneven split is not reported."""
 
 
 def problems(folder: Path, cases: Sequence[Case]) -> Iterator[tuple[Path, Problem]]:
-    """What is wrong, with the file that it is about: solutions given away, and what the record contradicts."""
+    """Each problem with the file that it is about: solutions that are given away, and contradictions to the record."""
     leakage = Leakage(skill_text(folder))
     for case in cases:
         if (problem := leakage.problem(case)) is not None:
@@ -32,7 +32,9 @@ def problems(folder: Path, cases: Sequence[Case]) -> Iterator[tuple[Path, Proble
 
 
 def _contradictions(record: Provenance, cases: Sequence[Case], unread: Collection[str]) -> Iterator[str]:
-    """What the record says, and the cases do not; files that are ``unread`` are reported as such already."""
+    """What the record says and the cases contradict. Files in ``unread`` are left out, because they are reported
+    already.
+    """
     there = {case.name: case for case in cases}
     for name, made in sorted(record.cases.items()):
         if name in unread:

@@ -29,7 +29,7 @@ from pytest_upskill.statistics.intervals import Trials, differences
 from pytest_upskill.statistics.significance import LEVEL, fewest_gains, holm, one_sided
 
 _FENCES = 100
-"""Bytes that longer fences around a text may add."""
+"""The bytes that longer fences around a text may add."""
 _LARGEST = 10**6
 """Stands for a number of cases or answers that is not known yet."""
 NOTHING_TO_LEARN = "the student passes every training case: there is nothing to learn from; add harder cases"
@@ -46,8 +46,8 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``target`` is the most tokens of a version, ``feedback`` of the failures in a question; ``attempts`` is how often
-    the teacher may answer in a round.
+    """The settings of a refinement. ``target`` is the most tokens of a version, ``feedback`` the most tokens of the
+    failures in a question, and ``attempts`` the most answers that the teacher may give in a round.
     """
 
     rounds: int = 3
@@ -60,7 +60,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A teacher's last answer of a round: the new text, or why all answers were refused."""
+    """A teacher's last answer of a round: the new text or, if all answers were refused, the reasons."""
 
     text: str | None
     refused: tuple[str, ...]
@@ -71,7 +71,9 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The old and the new version on the same cases. ``undecided`` cases have no verdict with one of them."""
+    """The pass rates of the old and the new version on the same cases. ``undecided`` cases have no verdict for at least
+    one of the versions.
+    """
 
     old: Trials
     new: Trials
@@ -97,7 +99,9 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round. ``p`` is corrected for all rounds; ``training`` and ``held_out`` are None where they did not run."""
+    """One round. ``p`` is corrected for all rounds. ``training`` and ``held_out`` are None if the round did not run
+    those cases.
+    """
 
     number: int
     old: str
@@ -115,7 +119,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Refined:
-    """The end of a refinement: ``text`` is the last version that was kept; ``why`` says why it ended early."""
+    """The result of a refinement. ``text`` is the last version that was kept; ``why`` says why it ended early."""
 
     text: str
     rounds: tuple[Round, ...]
@@ -127,13 +131,15 @@ class Refined:
 
 
 Problems = Callable[[str, str], Sequence[str]]
-"""What is wrong with an answer's SKILL.md, given the present one; empty if nothing is."""
+"""A function that is given a new SKILL.md and the present SKILL.md, and returns what is wrong with the new one; empty
+if nothing is wrong.
+"""
 
 
 @dataclass(frozen=True)
 class Refiner:
-    """``training`` cases may be shown to the teacher; ``held_out`` ones only decide. ``seen`` sees each outcome, and
-    ``done`` each round as it ends.
+    """Refines a skill. ``training`` cases may be shown to the teacher; ``held_out`` cases only decide. ``seen`` is
+    called with each outcome, ``done`` with each round when it ends.
     """
 
     called: ClassVar[str] = "refine"
@@ -152,7 +158,7 @@ class Refiner:
 
     def run(self, start: str) -> Refined:
         """Refine the text ``start``. Raises BudgetStopped, and StudentError if the teacher or the student gives no
-        answers: a later call with the same arguments continues.
+        answers. After an error, a call with the same arguments continues.
         """
         current, rounds = start, list[Round]()
         for number in range(1, self.options.rounds + 1):
@@ -186,7 +192,9 @@ class Refiner:
         return Round(number, current, proposal, ending, causes, training, held_out, p)
 
     def _held_out(self, old: str, new: str, start: str) -> Compared:
-        """Both versions on held-out cases; the replies to the old one are there already after the first round."""
+        """Compare both versions on held-out cases. From the second round on, the replies to the old version are stored
+        already.
+        """
         arms = [_arm(text, start) for text in (old, new)]
         outcomes = self.runner.run(self.held_out, arms, self.options.trials, self.seen)
         stop_at_budget(outcomes)
@@ -205,7 +213,7 @@ class Refiner:
         return self._ran[text]
 
     def _proposal(self, number: int, current: str, before: Sequence[Outcome], earlier: Sequence[Round]) -> Proposal:
-        """Ask the teacher until an answer is valid, with what was wrong with each earlier one."""
+        """Ask the teacher until an answer is valid. Each new question says what was wrong with earlier answers."""
         prompt = self.question(current, before, earlier)
         step = Step(f"{self.called}-{number}-{prompt.digest[:8]}", prompt)
         refused, replies = list[str](), list[Reply]()
@@ -219,7 +227,7 @@ class Refiner:
         return Proposal(None, tuple(refused), tuple(replies), prompt.digest)
 
     def _checked(self, reply: Reply, current: str) -> tuple[str, str]:
-        """The text in an answer, and what is wrong with it."""
+        """The text in an answer, and what is wrong with the text."""
         try:
             text = self.new_text(reply, current)
         except Refused as error:
@@ -229,7 +237,7 @@ class Refiner:
         return text, "; ".join(self.problems(text, current))
 
     def new_text(self, reply: Reply, current: str) -> str:
-        """The SKILL.md that an answer asks for, in place of the ``current`` one. Raises Refused."""
+        """The new SKILL.md that an answer asks for, to replace the ``current`` one. Raises Refused."""
         return text_in(reply)
 
     def question(self, current: str, before: Sequence[Outcome], earlier: Sequence[Round]) -> Prompt:
@@ -246,7 +254,7 @@ class Refiner:
 
 
 def longest_question(options: Options, start: str, number: int) -> Prompt:
-    """A question that is no shorter, in bytes, than the first question of round ``number`` can be."""
+    """A question that is at least as long, in bytes, as the first question of round ``number`` can be."""
     version = "x" * (options.target * BYTES_PER_TOKEN + _FENCES)
     present = max(version, start + "x" * _FENCES, key=lambda text: len(text.encode(errors="replace")))
     tried = [_as_tried(version, _LARGEST, _LARGEST)] * (number - 1)
@@ -255,7 +263,9 @@ def longest_question(options: Options, start: str, number: int) -> Prompt:
 
 
 def _question(options: Options, text: str, counts: tuple[int, int, int], tried: Sequence[str], failures: str) -> Prompt:
-    """``counts`` are those of the training cases with a verdict, of the answers that passed, and of all answers."""
+    """The question for a new version. ``counts`` are the numbers of training cases with a verdict, of answers that
+    passed, and of all answers.
+    """
     system = Template(prompt_text("refine_system")).substitute(
         language=NAMES.get(options.language.partition("-")[0].lower(), options.language),
         target=options.target,
@@ -271,13 +281,15 @@ def _question(options: Options, text: str, counts: tuple[int, int, int], tried: 
 
 
 def corrected(p: float, earlier: Sequence[float], options: Options) -> float:
-    """The p value of a round after Holm's correction for all rounds; those to come count as 1, which keeps no more."""
+    """The p value of a round after Holm's correction for all rounds. Rounds that have not run count as p = 1, so the
+    correction is never too small.
+    """
     values = [*earlier, p]
     return holm([*values, *[1.0] * (options.rounds - len(values))])[len(earlier)]
 
 
 def compared(old: Sequence[Outcome], new: Sequence[Outcome]) -> Compared:
-    """Two versions by case; a case without a verdict in one of them counts in neither."""
+    """Compare two versions case by case. A case that has no verdict for one of the versions does not count."""
     before, after = trials_of(old), trials_of(new)
     cases = dict.fromkeys(one.case or "" for one in (*old, *new))
     lost = tuple(case for case in cases if not (before.get(case) and after.get(case)))
@@ -304,7 +316,7 @@ def what_can_be_decided(held_out: int, rounds: int) -> tuple[str, int]:
 
 
 def _tried(one: Round) -> str:
-    """A version that was not kept, with its results on training cases; nothing about held-out ones."""
+    """A version that was not kept, with its results on training cases. It says nothing about held-out cases."""
     assert one.training is not None
     passed, total = (sum(map(count, one.training.new.values())) for count in (sum, len))
     return _as_tried(one.proposal.text or "", passed, total)
@@ -319,7 +331,7 @@ def _as_tried(text: str, passed: int, total: int) -> str:
 
 
 def _arm(text: str, start: str) -> Arm:
-    """The version's arm; the skill as it was found has the name that pytest's runs give it."""
+    """The arm of a version. The skill as it was found has the same arm as in runs of pytest."""
     return Arm(SKILL, text) if text == start else version(text)
 
 
@@ -328,13 +340,13 @@ def _rate(trials: Sequence[bool]) -> float:
 
 
 def stop_at_budget(outcomes: Sequence[Outcome]) -> None:
-    """Raises BudgetStopped if the budget left a question unasked."""
+    """Raise BudgetStopped if a question was not asked because of the budget."""
     for one in outcomes:
         if one.verdict.kind is VerdictKind.BUDGET_STOPPED:
             raise BudgetStopped(one.verdict.reason or "the budget is used up")
 
 
 def why_undecided(outcomes: Sequence[Outcome]) -> str:
-    """Why the first outcome without a verdict has none."""
+    """Why the first outcome without a verdict has no verdict."""
     lost = (one.verdict.reason or one.verdict.kind.value for one in outcomes if one.verdict.kind not in DECIDED)
     return next(lost, "there is none")

@@ -1,7 +1,7 @@
-"""What an interrupted refinement needs to continue: the text that it began with, below ``.upskill``.
+"""Stores what an interrupted refinement needs to continue, below ``.upskill``: the text that it began with.
 
-Replies and answers are stored by their questions. Beginning again with the same text asks the same questions, finds
-what was answered, and goes on from there.
+Replies and answers are stored by their questions. A refinement that begins again with the same text asks the same
+questions, finds the stored answers, and goes on from there.
 """
 
 from __future__ import annotations
@@ -18,25 +18,28 @@ _FOLDER = "refining"
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A refinement at ``path`` that began with the text ``start``; ``key`` stands for its settings and cases."""
+    """A refinement of the skill that began with the text ``start``. Its state is stored at ``path``; ``key`` is a
+    digest of its settings and cases.
+    """
 
     path: Path
     key: str
     start: str
 
     def note_kept(self, text: str) -> None:
-        """Call it before the skill's file is replaced by ``text``."""
+        """Note that the skill's file will contain ``text``. Call this before the file is replaced."""
         write_atomically(self.path, json.dumps({"key": self.key, "start": self.start, "current": text}))
 
     def end(self) -> None:
-        """The refinement has ended: the next one begins anew."""
+        """Remove the stored state, because the refinement has ended. The next refinement begins anew."""
         self.path.unlink(missing_ok=True)
 
 
 def begin(root: Path, place: str, settings: object, text: str) -> tuple[Begun, bool]:
-    """The refinement of the skill at ``place`` whose file holds ``text``; and whether it continues an interrupted one.
+    """The refinement of the skill at ``place`` whose file holds ``text``, and whether it continues an interrupted
+    refinement.
 
-    Other ``settings``, or a file that was changed since, begin anew. Raises OSError.
+    A refinement begins anew if ``settings`` differ, or if the file was changed by someone else. Raises OSError.
     """
     key = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
     path = home(root) / _FOLDER / f"{component(place)}.json"

@@ -31,7 +31,7 @@ _ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who took part: names with models, as texts."""
+    """Who took part in a round: the names of student and teacher with their models, as texts."""
 
     student: str
     teacher: str
@@ -48,9 +48,9 @@ def earlier_rounds(evals: Path) -> int:
 
 
 def write_round(evals: Path, one: Round, options: Options, by: By, name: str) -> Path:
-    """Write the file of a round, and return its path; the same round has the same file, however often it is written.
+    """Write the file of a round, and return its path. Writing the same round again yields the same file.
 
-    ``name`` is that of the file with the skill's text. Raises OSError.
+    ``name`` is the name of the file that contains the skill's text. Raises OSError.
     """
     parts = (one.old, one.proposal.text or "", *one.proposal.refused, repr(options), by.student, by.teacher)
     digest = hashlib.sha256("\0".join((str(one.number), *parts)).encode("utf-8", "replace")).hexdigest()[:12]
@@ -63,7 +63,7 @@ def write_round(evals: Path, one: Round, options: Options, by: By, name: str) ->
 
 
 def _numbers(evals: Path) -> dict[str, int]:
-    """By digest: the number of the file."""
+    """The numbers of the files, by digest."""
     found = (_NAME.fullmatch(path.name) for path in (evals / FOLDER).glob("*.md"))
     return {match[2]: int(match[1]) for match in found if match}
 
@@ -123,14 +123,14 @@ def _table(one: Round) -> Iterator[str]:
 
 
 def counts_in_words(compared: Compared) -> str:
-    """``6 better, 1 worse, 3 the same``."""
+    """The counts of a comparison, such as ``6 better, 1 worse, 3 the same``."""
     better, worse, same = compared.counts
     lost = f", {len(compared.undecided)} without a verdict" if compared.undecided else ""
     return f"{better} better, {worse} worse, {same} the same{lost}"
 
 
 def rate_in_words(trials: Trials) -> str:
-    """``7 of 10`` answers."""
+    """The pass rate as a fraction, such as ``7 of 10``."""
     return f"{sum(map(sum, trials.values()))} of {sum(map(len, trials.values()))}"
 
 

@@ -19,7 +19,7 @@ UNTITLED = "(no title)"
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a SKILL.md: its lines from ``start`` to before ``end`` (indices), with those of deeper headings."""
+    """A section of a SKILL.md with its subsections: the lines from ``start`` to before ``end`` (indices)."""
 
     title: str
     start: int
@@ -28,10 +28,12 @@ class Section:
 
 
 def sections_of(text: str, path: Path) -> list[Section]:
-    """The sections of a SKILL.md at the first level with two headings, else below its title, and the text above
-    them, if it says anything.
+    """The sections of a SKILL.md. The text is cut at the first heading level that has at least two headings; without
+    such a level, at the first level below the title. The text above the first section is a section, too, if there is
+    any.
 
-    Titles differ: a second section of the same title has ``(2)`` behind it. Raises SkillError without frontmatter.
+    All titles differ, because a second section with the same title gets ``(2)`` behind its title. Raises SkillError
+    without frontmatter.
     """
     lines = lines_of(text)
     first = parse(text, path, SkillError).body_line - 1

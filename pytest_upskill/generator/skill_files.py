@@ -1,4 +1,4 @@
-"""The files of a generated skill: checked before they are written, and written at fixed places only."""
+"""Checks the files of a generated skill before they are written, and writes them at fixed places only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from pytest_upskill.paths import write_atomically
 from pytest_upskill.skills.skill import Problem, validate
 
 ALLOWED_KEYS = ("name", "description", "license", "compatibility", "metadata")
-"""Others of the specification and of agents grant tools or run commands."""
+"""The keys that a generated skill's frontmatter may have. Other keys of the specification or of agents can grant tools
+or run commands.
+"""
 _MOST_SHOWN = 8
 _EMBEDDED = (
     (re.compile(r"<!--"), "a comment, which readers of the formatted text do not see"),
@@ -29,7 +31,7 @@ _EMBEDDED = (
 
 
 def check(files: Mapping[str, str], name: str, language: str) -> None:
-    """Raises Refused for files that break the specification, or are in another language."""
+    """Raise Refused if the files break the specification, or are in another language."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / name
         for path, text in files.items():
@@ -53,7 +55,9 @@ def check(files: Mapping[str, str], name: str, language: str) -> None:
 
 
 def embedded(text: str) -> str | None:
-    """What a text tells an agent, and not a reader: comments, commands and files that are inserted; None for none."""
+    """The text that an agent would obey but a reader would not see (comments, commands that run, files that are
+    inserted); None if there is none.
+    """
     for pattern, what in _EMBEDDED:
         if found := pattern.search(text):
             line = text.count("\n", 0, found.end() - 1) + 1

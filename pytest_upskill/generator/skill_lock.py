@@ -1,4 +1,4 @@
-"""One command at a time writes to a skill: two would each overwrite what the other has recorded."""
+"""Lets one command at a time write to a skill, because two commands would overwrite each other's records."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _FOLDER = "skill-locks"
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a skill's folder, which need not exist. It ends with the process, also after 'kill -9'.
+    """Hold the lock of a skill's folder, which need not exist. The lock ends with the process, also after 'kill -9'.
 
-    Raises UsageError if another command holds it.
+    Raises UsageError if another command holds the lock.
     """
     place = folder.resolve()
     name = f"{component(place.name)}-{hashlib.sha256(str(place).encode(errors='replace')).hexdigest()[:16]}.lock"

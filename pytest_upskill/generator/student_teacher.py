@@ -1,7 +1,7 @@
-"""A teacher that is an entry of the students' table, behind the same replies and ledger that students have.
+"""A teacher that is an entry of the students' table. Its replies are parsed and stored in the ledger like a student's.
 
-Every answer is stored as soon as it is complete: an interrupted command continues without a second request. Answers
-that were cut off are stored, too, since they were paid for, and count as an attempt.
+Every answer is stored as soon as it is complete, so an interrupted command continues without a second request. Answers
+that were cut off are stored, too, because they were paid for; they count as attempts.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pytest_upskill.students.base import Student
 from pytest_upskill.students.serving.broker import Servers
 
 ARM = "teacher"
-"""The arm of a teacher's questions in the ledger."""
+"""The name of the arm under which the ledger stores a teacher's questions."""
 
 
 class StudentTeacher:
-    """``root`` is the folder of the ledger, which the caller closes; ``subject`` names there what the questions are
-    about.
+    """A teacher that asks ``student``. ``root`` is the folder of the ledger, which the caller closes. The ledger stores
+    the questions under the name ``subject``.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class StudentTeacher:
         return self._replies.want(self._wanted(step))
 
     def close(self) -> None:
-        """End open questions, which fail with StudentError. Answers that have just arrived are stored."""
+        """End open questions; they raise StudentError. Answers that have just arrived are stored."""
         self._replies.stop(at_once=True)
         self.student.close()
         if self._servers is not None:

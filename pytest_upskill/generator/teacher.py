@@ -11,9 +11,10 @@ from pytest_upskill.records import Prompt, Reply
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One question to a teacher. ``name`` says what for, and names files: ``plan``, ``skill``, ``case-rms_norm``.
+    """One question to a teacher. ``name`` says what the question is for, and is part of file names: ``plan``,
+    ``skill``, ``case-rms_norm``.
 
-    ``prompt.earlier`` holds the earlier answers to the same step, each with what was wrong with it.
+    ``prompt.earlier`` contains the earlier answers to the same step, each with what was wrong with it.
     """
 
     name: str
@@ -21,7 +22,7 @@ class Step:
 
     @property
     def attempt(self) -> int:
-        """1 for the first question of a step."""
+        """The number of this attempt; 1 for the first question of a step."""
         return len(self.prompt.earlier) + 1
 
 
@@ -30,17 +31,19 @@ class Teacher(Protocol):
 
     @property
     def name(self) -> str:
-        """The name in messages and in the record of who wrote what."""
+        """The teacher's name in messages, and in the record of authors."""
 
     @property
     def model(self) -> str:
-        """The requested model; empty for a person. A reply says which one answered."""
+        """The requested model; empty for a person. The model that answered can differ; each reply names it."""
 
     def ask(self, step: Step) -> Future[Reply]:
-        """The answer, as soon as it is there; a stored one if this question was answered before, at no cost.
+        """Ask a question, and return a future of the answer. If this question was answered before, the future is done
+        and has the stored answer, at no cost.
 
-        The future raises StudentError if there is no answer, BudgetStopped if the budget does not allow the question.
+        The future raises StudentError if there is no answer, and BudgetStopped if the budget does not allow the
+        question.
         """
 
     def close(self) -> None:
-        """End open questions, which fail with StudentError."""
+        """End open questions; they raise StudentError."""

@@ -1,4 +1,4 @@
-"""Queries for ``evals/triggers.json``, which a teacher writes: what it is asked, and which answers are refused."""
+"""Asks a teacher for the queries of ``evals/triggers.json``, and checks the answers."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pytest_upskill.skills.skill import parse_skill
 
 SYSTEM = "Your answers are read by a program: keep exactly to the format that each question asks for."
 LEAST_SHARE = 0.4
-"""Of each kind of queries."""
+"""The least share of each kind among the queries."""
 LONGEST = 2000
-"""Characters of a query."""
+"""The most characters of a query."""
 
 
 def queries_step(path: Path, text: str, count: int) -> Step:

@@ -1,4 +1,4 @@
-"""What a teacher's new SKILL.md must meet before a student sees it: the specification, size, language, no leaks."""
+"""Checks a teacher's new SKILL.md before a student sees it: the specification, size, language, and no leaks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNSEEN = (
 
 
 def text_in(reply: Reply) -> str:
-    """The SKILL.md in an answer. Raises Refused if it holds none, or another file besides."""
+    """The SKILL.md in an answer. Raises Refused if the answer has no SKILL.md, or has another file as well."""
     files = read_skill(reply)
     if others := ", ".join(path for path in files if path != SKILL_FILE):
         raise Refused(f"the answer also holds {others}; write {SKILL_FILE} alone, the references stay as they are")
@@ -33,13 +33,15 @@ def text_in(reply: Reply) -> str:
 
 
 def language_of(text: str, recorded: str = "") -> str:
-    """The language of a skill's text (BCP 47): the recorded one, else the first that it may be in."""
+    """The language of a skill's text (BCP 47): the recorded language or, without one, the first language that the text
+    may be in.
+    """
     return recorded or next((code for code in ("en", *prose.NAMES) if prose.problem(text, code) is None), "en")
 
 
 class VersionChecks:
-    """Checks versions of the skill at ``skill_path``. ``training`` cases may be named to the teacher, ``held_out`` ones
-    never; a problem that the present text has as well is none of the new one.
+    """Checks new versions of the skill at ``skill_path``. Messages to the teacher may name ``training`` cases, but no
+    ``held_out`` case. A problem that the present text has already is not reported.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class VersionChecks:
 
 
 def _keys(text: str, path: Path) -> Mapping[str, str]:
-    """The frontmatter; empty for one that cannot be read."""
+    """The keys and values of the frontmatter; empty if it cannot be read."""
     try:
         return {key: value.shown for key, value in parse(text, path, SkillError).frontmatter.data.items()}
     except SkillError:  # one of the problems of its form

@@ -1,10 +1,11 @@
-"""Writes a skill and its cases: the plan, then the skill and all cases at once, each case proven as its answer arrives.
+"""Writes a skill and its cases: first the plan, then the skill and all cases concurrently. Each case is proven when its
+answer arrives.
 
-Everything kept is on disk at once, with its record: an interrupted command goes on where it was, from the record and
-from stored answers.
+What is kept is written to disk at once, with its record. An interrupted command uses the record and the stored answers
+to continue where it was.
 
-Of two cases that ask for the same operator the later one in the plan is refused, whatever the order in which they
-arrive: if it was kept first, it is withdrawn and asked for again. Cases that earlier commands have kept stay.
+If two cases ask for the same operator, the one that is later in the plan is refused, even if its answer arrives first:
+then it has been kept already, so it is withdrawn and asked for again. Cases that earlier commands have kept stay.
 """
 
 from __future__ import annotations
@@ -41,28 +42,28 @@ if TYPE_CHECKING:  # imports torch
     from pytest_upskill.generator.proving import Proven, Prover
 
 PLAN, SKILL = "plan", "skill"
-"""The names of steps, besides ``case-<name>``."""
+"""The names of the steps that are not ``case-<name>``."""
 
 WITHDRAWN = "withdrawn: an earlier case of the plan asks for the same operator"
 
 MakeProver = Callable[[str], "Prover"]
-"""Makes the prover for a skill's name, once the first case arrives."""
+"""Makes the prover for the skill of this name. It is called when the first case arrives."""
 
 
 @dataclass(slots=True)
 class Result:
-    """What a command has made. ``left_out`` gives by step why its last attempt was refused, ``unfinished`` why there is
-    no answer yet; the same command continues the latter.
+    """What a command has made. ``left_out`` gives, by step, why its last attempt was refused. ``unfinished`` gives, by
+    step, why there is no answer yet; running the same command again continues these steps.
     """
 
     folder: Path | None = None
     plan: Plan | None = None
     there: int | None = None
-    """How many cases the skill had; None if no case was asked for yet."""
+    """How many cases the skill had; None if no case has been asked for yet."""
     fresh: list[str] = field(default_factory=list)
     """The cases that this command has kept."""
     kept: list[str] = field(default_factory=list)
-    """The planned cases that are kept, also by earlier commands."""
+    """The planned cases that are kept, including cases that earlier commands have kept."""
     left_out: dict[str, str] = field(default_factory=dict)
     unfinished: dict[str, str] = field(default_factory=dict)
     missing: list[AnswerMissing] = field(default_factory=list)
@@ -74,7 +75,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A case that was read and not proven, or proven and not compared with the skill."""
+    """A case that was read from a teacher's reply. ``proven`` is None until the case is proven."""
 
     step: Step
     reply: Reply
@@ -83,7 +84,7 @@ class _Answer:
 
 
 class Writing:
-    """One command. ``say`` gets the name of a step and what has happened to it."""
+    """One command. ``say`` is called with the name of a step and what has happened to it."""
 
     def __init__(
         self, talks: Conversations, make_prover: MakeProver, order: Order, say: Callable[[str, str], object]
@@ -93,7 +94,7 @@ class Writing:
         self._planned: dict[str, PlannedCase] = {}
         self._to_prove: deque[_Answer] = deque()
         self._for_skill: list[_Answer] = []
-        """Proven while the skill is being written."""
+        """Cases that were proven while the skill is still being written."""
         self._kept: dict[str, _Answer] = {}
         """By name: the cases that this command has kept."""
         self._leakage: Leakage | None = None
@@ -120,14 +121,16 @@ class Writing:
         return None
 
     def notes(self, parts: Sequence[str]) -> bool:
-        """Have the teacher take notes on each part of the material, which are the material from then on; False, with
-        the reason in ``result``, if some are missing.
+        """Have the teacher take notes on each part of the material. From then on, the notes are the material. Returns
+        False, with the reason in ``result``, if the notes on a part are missing.
         """
         self._order, whole = take_notes(self._talks, self._order, parts, self._refused, self._not_answered)
         return whole
 
     def new(self, plan: Plan, into: Path) -> None:
-        """Write the planned skill and its cases below the folder ``into``, or go on with them. Raises UsageError."""
+        """Write the planned skill and its cases below the folder ``into``, or continue an interrupted command. Raises
+        UsageError.
+        """
         folder = self._hold(into / plan.skill)
         is_there = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
         record = read_provenance(folder / "evals") if is_there else self._record
@@ -145,14 +148,16 @@ class Writing:
         self._cases(folder, plan.cases)
 
     def add(self, folder: Path, planned: Sequence[PlannedCase], beside: Collection[str]) -> None:
-        """Write cases for a skill that exists; ``beside`` names those that it had when they were planned."""
+        """Write cases for an existing skill. ``beside`` names the cases that the skill had when the new cases were
+        planned.
+        """
         self._hold(folder)
         self._record = read_provenance(folder / "evals") or self._record
         self._leakage = Leakage(skill_text(folder))
         self._cases(folder, planned, beside)
 
     def close(self) -> None:
-        """End the processes of proofs, and let other commands write to the skill."""
+        """End the processes of proofs, and release the skill's lock for other commands."""
         if self._prover is not None:
             self._prover.close()
         self._lock.close()
@@ -271,12 +276,16 @@ class Writing:
         return list(self._planned).index(case.name)
 
     def _yielding(self, case: Case) -> set[str]:
-        """The cases of this command that wait for the skill, or are later in the plan than ``case``."""
+        """The cases that give way to ``case``: those of this command that are later in the plan, or that wait for the
+        skill.
+        """
         later = [name for name, one in self._kept.items() if self._place(one.case) > self._place(case)]
         return {*later, *(one.case.name for one in self._for_skill)}
 
     def _finish(self, answer: _Answer) -> None:
-        """Keep a proven case, unless the skill gives it away or is not there yet, or an earlier case is the same."""
+        """Keep a proven case, unless the skill gives it away or does not exist yet, or an earlier case asks for the
+        same.
+        """
         if self._leakage is None:
             self._for_skill.append(answer)
             self._say(answer.step.name, "proven; it waits for the skill's text")
@@ -296,7 +305,7 @@ class Writing:
             self._refused(one.step, one.reply, same_operator(answer.case.name))
 
     def _withdraw(self, answer: _Answer) -> None:
-        """Undo what ``_keep`` has done."""
+        """Remove a case that ``_keep`` has kept."""
         name = answer.case.name
         del self._kept[name]
         answer.case.path.unlink()  # before the record: a case that it does not list would be trusted
@@ -332,12 +341,12 @@ class Writing:
         self._say(answer.step.name, f"kept: difficulty {difficulty}{killed}")
 
     def _balance(self, names: set[str]) -> None:
-        """Split the cases of this run again, all together, so that both parts are equal."""
+        """Split the cases of this run again, all of them together, so that both parts are equal in size."""
         if names:
             self._split(names, {name: float(self._record.cases[name].difficulty) for name in names})
 
     def measured(self, student: str, rates: Mapping[str, float]) -> None:
-        """Record the pass rates of a student without the skill, and split the cases of this run by them."""
+        """Record a student's pass rates without the skill, and split the cases of this run by these rates."""
         cases = dict(self._record.cases)
         for name, rate in rates.items():
             made = cases[name]
@@ -379,12 +388,14 @@ class Writing:
 
 
 def _ask_for_the_same(one: _Answer, other: _Answer) -> bool:
-    """Whether the proof of one of them, which came second, found the other one."""
+    """Whether the two cases ask for the same operator, as the proof of the later one found."""
     pairs = ((one, other.case), (other, one.case))
     return any(answer.proven is not None and any(same is case for same in answer.proven.same) for answer, case in pairs)
 
 
 def _difficulty(made: WrittenCase, student: str) -> float:
-    """The share that a student fails on the scale of the teacher's difficulties, where it was measured."""
+    """The difficulty from 1 to 5: computed from the student's failure rate if it was measured, otherwise as the teacher
+    gave it.
+    """
     rate = made.baseline.get(student)
     return float(made.difficulty) if rate is None else 1 + 4 * (1 - rate)

@@ -1,1 +1,1 @@
-"""Reads what exists already into skills and cases: transcripts, documents, functions, and the tasks of other tools."""
+"""Makes skills and cases from what exists already: transcripts, documents, functions, and the tasks of other tools."""

@@ -1,4 +1,6 @@
-"""Composes the text of a case file from what was imported. All of it is data: nothing can end its block or its key."""
+"""Composes the text of a case file from what was imported. The imported texts are data, so they are written such that
+no text can end its block or its key.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ _HEADING = re.compile(r"^( {0,3})(##?)(?=[ \t]|$)")
 
 
 class Sizes(str):
-    """A range, a list or a name, to be read as YAML reads it."""
+    """A range, a list or a name. It is written without quotes, so that YAML reads its value."""
 
 
 def fenced(text: str, language: str) -> str:
@@ -24,8 +26,8 @@ def fenced(text: str, language: str) -> str:
 
 
 def prose(text: str) -> str:
-    """A foreign text as the text of a task: its level-1 and level-2 headings become level-3 headings, since a level-2
-    heading would begin a section of the case; a fence that is left open is closed.
+    """A foreign text as the text of a task. Its headings of level 1 and 2 become headings of level 3, because a heading
+    of level 2 would begin a section of the case. A fence that is left open is closed.
     """
     lines, reader = [], FenceReader()
     for number, line in enumerate(lines_of(text.strip())):
@@ -35,7 +37,7 @@ def prose(text: str) -> str:
 
 
 def refused_characters(text: str) -> str:
-    """Why a text cannot be imported as it is: characters that are not shown; empty if there are none."""
+    """Why a text cannot be imported as it is (it contains invisible characters); empty if it can be imported."""
     found = next(hidden_characters(text.replace("\r\n", "\n").replace("\f", "\n")), None)
     return "" if found is None else f"line {found.line} has {found}: remove it"
 
@@ -50,7 +52,7 @@ def text_case(task: str, *, contains: Sequence[str] = (), rubric: Sequence[str] 
 
 
 def kernel_case(keys: Mapping[str, object], task: str, reference: str, *, inputs: str = "", notes: str = "") -> str:
-    """A case that asks for a kernel; ``keys`` are those of its frontmatter, as plain data."""
+    """A case that asks for a kernel. ``keys`` are the keys of its frontmatter, as plain data."""
     lines = ["---", *(line for key, value in keys.items() for line in _entry(key, value)), "---", prose(task)]
     lines += ["", "## Reference", "", fenced(reference, "python")]
     if inputs:
@@ -88,11 +90,13 @@ def flow(value: object) -> str:
 
 
 _FLOW = re.compile(r",|\A(?:true|false|null|yes|no|on|off)\Z|\A[\d.+-]+\Z|[*]\Z", re.IGNORECASE)
-"""What YAML would read as another value, or as the end of one."""
+"""Matches texts that YAML would read as another value, or that would end a value."""
 
 
 def quoted(text: str) -> str:
-    """A YAML scalar in double quotes, for any text: JSON's form is YAML's, but for the characters that it escapes."""
+    """A YAML scalar in double quotes, for any text. It is JSON's form, in which YAML needs some further characters to
+    be escaped.
+    """
     return (
         json.dumps(text, ensure_ascii=False)
         .replace("\x7f", "\\x7f")

@@ -1,4 +1,4 @@
-"""Runs in the sandbox: whether a problem's result depends on its inputs, and on nothing else."""
+"""Runs in the sandbox: checks that a problem's result depends on its inputs, and on nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_upskill.importers.problem_run import Problem, Unsuitable, Values, fo
 
 _SEEDS = (0, 1, 2)
 _ROUNDING = 8
-"""A result that varies by at most this number of rounding errors is constant."""
+"""A result counts as constant if it varies by at most this number of rounding errors."""
 
 RANDOM = (
     "its result is random: with the same inputs and weights it differs (dropout, or random tensors that are no "
@@ -21,7 +21,7 @@ CONSTANT = "its result is the same whatever the inputs are, so a kernel that ign
 
 
 def problem(subject: Problem, values: Values) -> str | None:
-    """Why its result is not worth computing; None if it is."""
+    """Why the problem's result is not worth computing (it is random or constant); None if it is worth computing."""
     runs = [_exact(subject, values, seed) for seed in _SEEDS]
     if not _same(runs[0][1], _again(subject, values)):
         return RANDOM
@@ -46,7 +46,9 @@ def problem(subject: Problem, values: Values) -> str | None:
 
 
 def _exact(subject: Problem, values: Values, seed: int) -> tuple[Sequence[torch.Tensor], Sequence[torch.Tensor]]:
-    """The results in float64 and as they are. Without a float64 form, both are as they are."""
+    """The results in float64, and the results in the problem's own dtypes. If the problem does not run in float64, both
+    are in its own dtypes.
+    """
     model, inputs = subject.parts(values, seed)
     torch.default_generator.manual_seed(seed)
     single = forward(model, _copies(inputs))
@@ -60,7 +62,7 @@ def _exact(subject: Problem, values: Values, seed: int) -> tuple[Sequence[torch.
 
 
 def _again(subject: Problem, values: Values) -> Sequence[torch.Tensor]:
-    """The results for the inputs and weights of the first seed, but other random numbers everywhere else."""
+    """The results for the inputs and weights of the first seed, with other random numbers everywhere else."""
     weights, inputs = subject.parts(values, _SEEDS[0])
     model, _ = subject.parts(values, _SEEDS[1])
     with torch.no_grad():

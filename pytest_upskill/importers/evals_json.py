@@ -1,4 +1,4 @@
-"""An ``evals.json`` of skill-creator or agentskills.io as text cases: expectations become rubrics."""
+"""Makes text cases from an ``evals.json`` of skill-creator or agentskills.io. Its expectations become rubrics."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pytest_upskill.importers.upskill_tests import words
 
 FILE = "evals.json"
 _EXPECTATIONS = ("expectations", "assertions")
-"""The field's name in skill-creator and at agentskills.io."""
+"""The names of the field in skill-creator and at agentskills.io."""
 _TEXTS = ("text", "description", "assertion", "expectation", "criterion")
-"""Where an expectation that is an object has its text."""
+"""The keys under which an expectation that is a JSON object has its text."""
 
 
 def evals(path: Path) -> list[Foreign]:
@@ -96,7 +96,7 @@ def _entries(value: Any, key: str) -> Iterator[Any]:
 
 
 def _sort(entry: Any, key: str, contains: list[str], rubric: list[str]) -> None:
-    """Put an expectation where it belongs: a text into the rubric, a check for a text into ``contains``."""
+    """Sort an expectation: a text goes into the rubric, a check for a text into ``contains``."""
     if isinstance(entry, Mapping):
         kind = entry.get("type")
         if kind == "contains":

@@ -1,4 +1,6 @@
-"""Foreign PyTorch code as a reference: for the exact result it is called in float64, and its casts go to float64."""
+"""Edits foreign PyTorch code so that it can be a reference. The exact result is computed by calling the code in
+float64, so its casts must go to float64, too.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def {_EXACT}(dtype):
 
 
 def with_exact_casts(source: str) -> str:
-    """The source with such casts, as it is if it has none. Raises SyntaxError, ValueError."""
+    """The source in which casts go to float64 while PyTorch's default dtype is float64. A source without casts stays as
+    it is. Raises SyntaxError, ValueError.
+    """
     tree = parse_module(source)
     editor = _Editor()
     edited = editor.visit(tree)
@@ -30,7 +34,7 @@ def with_exact_casts(source: str) -> str:
 
 
 def without_size_checks(source: str) -> str:
-    """The source without assertions that compare with whole numbers, as those that sizes are the constant ones."""
+    """The source without assertions that compare sizes with whole numbers, because a case may have other sizes."""
     tree = parse_module(source)
     edited = _Unasserting().visit(tree)
     return ast.unparse(ast.fix_missing_locations(edited))

@@ -1,4 +1,4 @@
-"""What importers have in common: a piece of a foreign source that may become a case, and why one does not."""
+"""Code that all importers use: a piece of a foreign source that may become a case, and why it does not become one."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from pytest_upskill.errors import UsageError, shown_path
 from pytest_upskill.importers.case_text import refused_characters
 
 MOST_BYTES = 16 << 20
-"""Of a JSON file."""
+"""The most bytes of a JSON file."""
 MOST_SOURCE = 150_000
-"""Of the code or the texts of one case."""
+"""The most bytes of the code or the texts of one case."""
 MOST_LEVELS = 100
-"""Of the syntax tree of code: what edits it is recursive, with several calls for each level."""
+"""The most levels of the syntax tree of code. The functions that edit it are recursive, with several calls for each
+level.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """One task of another tool: ``label`` says where it is, ``wanted`` is the name that its case should have."""
+    """One task of another tool. ``label`` says where it is; ``wanted`` is the name that its case should have."""
 
     label: str
     wanted: str
@@ -32,17 +34,19 @@ class Foreign:
 
 
 class NotImported(Exception):
-    """Why something does not become a case, in words for the user."""
+    """Raised if something does not become a case. The message gives the reason, in words for the user."""
 
 
 def read_start(path: Path, most: int) -> bytes:
-    """The bytes of a file, cut behind ``most`` and one more: also of a pipe or a device, which tells no size."""
+    """The first ``most + 1`` bytes of a file, so that a caller sees whether it has more than ``most``. This also works
+    for pipes and devices, whose size is not known.
+    """
     with path.open("rb") as file:
         return file.read(most + 1)
 
 
 def read_source(path: Path) -> str:
-    """The text of a file of code. Raises NotImported."""
+    """The text of a file of source code. Raises NotImported."""
     try:
         if len(data := read_start(path, MOST_SOURCE)) > MOST_SOURCE:
             raise NotImported(f"it has more than {MOST_SOURCE:,} bytes")
@@ -57,7 +61,7 @@ def read_source(path: Path) -> str:
 
 
 def parsed(source: str, what: str) -> ast.Module:
-    """The syntax tree of ``what``. Raises NotImported if it is no Python."""
+    """The syntax tree of ``source``, which messages call ``what``. Raises NotImported if it is not Python."""
     try:
         return parse_module(source)
     except (RecursionError, MemoryError):
@@ -67,7 +71,7 @@ def parsed(source: str, what: str) -> ast.Module:
 
 
 def check_depth(nodes: Sequence[ast.AST], what: str) -> None:
-    """Raises NotImported for code with more than MOST_LEVELS levels, such as a sum of as many terms."""
+    """Raise NotImported for code with more than MOST_LEVELS levels, such as a sum of more than this number of terms."""
     line = 0
     for _ in range(MOST_LEVELS):
         if not (nodes := [child for node in nodes for child in ast.iter_child_nodes(node)]):
@@ -93,7 +97,7 @@ def read_json(path: Path) -> Any:
 
 
 def checked_text(value: object, what: str) -> str:
-    """A text of a foreign file that is not empty. Raises NotImported."""
+    """``value`` as a text of a foreign file. Raises NotImported if it is not a text, or is empty."""
     if not isinstance(value, str) or not value.strip():
         raise NotImported(f"{what} is {_shown(value)}; it must be a text")
     if len(value) > MOST_SOURCE:

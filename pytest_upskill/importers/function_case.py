@@ -12,8 +12,9 @@ from pytest_upskill.importers.case_text import Sizes, kernel_case
 
 @dataclass(frozen=True, slots=True)
 class FoundFunction:
-    """The function ``entry`` of ``code``. ``arguments`` are plain data, as ``sandboxed_function`` has them, and
-    ``found`` is what it has found; ``common`` is the dtype of arguments without one of their own.
+    """The function ``entry`` of ``code``, whose sizes and dtypes were found. ``arguments`` are plain data as in
+    ``sandboxed_function``, and ``found`` is the answer of its ``study``. ``common`` is the dtype of arguments that do
+    not have a dtype of their own.
     """
 
     code: str
@@ -22,7 +23,7 @@ class FoundFunction:
     found: Mapping[str, Any]
     common: str
     keywords: bool = False
-    """Whether the function is called with arguments by name."""
+    """Whether the function is called with keyword arguments."""
 
     def case(
         self,
@@ -35,7 +36,7 @@ class FoundFunction:
         inputs: str = "",
         notes: str = "",
     ) -> str:
-        """The text of the case. Raises KeyError, TypeError and ValueError if ``found`` has another form."""
+        """The text of the case. Raises KeyError, TypeError or ValueError if ``found`` has an unexpected form."""
         count = int(self.found["outputs"])
         free = [
             one
@@ -61,7 +62,9 @@ class FoundFunction:
         return kernel_case(keys, task, self._reference(operator), inputs=inputs, notes=notes)
 
     def inputs(self, maker: str, axes: Mapping[str, str]) -> str:
-        """The section '## Inputs', where ``maker`` is the function of the code that makes them of ``axes``."""
+        """The section '## Inputs'. ``maker`` is the function of the code that makes the inputs; ``axes`` are its
+        arguments.
+        """
         sizes = ", ".join(f"{axis!r}: {text}" for axis, text in axes.items())
         scalars = ", ".join(f"{one['name']!r}: {one['scalar']!r}" for one in self.arguments if "scalar" in one)
         told = {str(one["name"]): one.get("values") for one in self.found["arguments"]}
@@ -114,7 +117,7 @@ class FoundFunction:
 
 
 def _drawn(one: Mapping[str, Any], values: object) -> str:
-    """The expression of an argument that a function for inputs does not give."""
+    """The expression that draws an argument which the function for inputs does not make."""
     if "scalar" in one:
         return repr(one["scalar"])
     shape = f"({', '.join(map(str, one['shape']))}{',' if len(one['shape']) == 1 else ''})"

@@ -1,4 +1,4 @@
-"""Finds a function of the user's and what it needs in its module, without importing or running anything."""
+"""Finds a function of the user's and the code that it needs from its module, without importing or running anything."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _NUMBERS: dict[str, Any] = {"float": 1.0, "int": 2, "bool": True}
 
 @dataclass(frozen=True, slots=True)
 class FunctionSource:
-    """``code`` is what the function ``name`` needs, and itself; ``parameters`` are plain data, as
-    ``sandboxed_shapes`` has them; ``left_out`` are parameters that keep their defaults.
+    """A function with the code that it needs. ``code`` has the function ``name`` and the statements that it depends on.
+    ``parameters`` are plain data as in ``sandboxed_shapes``; ``left_out`` are parameters that keep their defaults.
     """
 
     path: Path
     name: str
     code: str
     text: str
-    """The function alone."""
+    """The source of the function alone."""
     docstring: str
     parameters: list[dict[str, Any]]
     left_out: list[str]
@@ -37,9 +37,9 @@ class FunctionSource:
 
 
 def find(spec: str, folder: Path) -> FunctionSource:
-    """The function that ``module:function`` or ``file.py:function`` names, seen from ``folder``.
+    """Find the function that ``module:function`` or ``file.py:function`` names; paths start at ``folder``.
 
-    Raises UsageError if there is none, NotImported if it cannot become a case.
+    Raises UsageError if there is no such function, NotImported if it cannot become a case.
     """
     module, _, name = spec.rpartition(":")
     if not module or not name:
@@ -70,7 +70,7 @@ def find(spec: str, folder: Path) -> FunctionSource:
 
 
 def _path(module: str, folder: Path) -> Path:
-    """The file of a module, which is not imported."""
+    """The file of a module. The module is not imported."""
     if module.endswith(".py"):
         path = folder / module
         if not _is_file(path):
@@ -91,7 +91,7 @@ def _path(module: str, folder: Path) -> Path:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is such a file; there is none of a name that no file can have."""
+    """Whether there is such a file. Names that no file can have give False, and no error."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -140,7 +140,9 @@ def _number(node: ast.expr) -> object:
 
 
 def _needed(tree: ast.Module, name: str) -> Iterator[ast.stmt]:
-    """The statements at the top of a module that the function needs, in their order, without what only runs."""
+    """The module-level statements that the function needs, in their order. Statements that define no needed name are
+    left out.
+    """
     defined: dict[str, list[ast.stmt]] = {}
     for one in tree.body:
         for bound in _bound(one):
@@ -179,7 +181,7 @@ def _roots(node: ast.stmt) -> Iterator[str]:
 
 
 def _refuse_local_imports(needed: Sequence[ast.stmt], path: Path) -> None:
-    """Raise NotImported for an import of a module that lies beside the function's."""
+    """Raise NotImported for an import of a module that lies beside the function's module."""
     for one in needed:
         relative = isinstance(one, ast.ImportFrom) and one.level > 0
         local = [root for root in _roots(one) if root and any(

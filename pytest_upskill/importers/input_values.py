@@ -1,4 +1,4 @@
-"""Runs in the sandbox: which values the inputs of a problem have, as the key ``values`` of a case says it."""
+"""Runs in the sandbox: finds which values the inputs of a problem have, in the form of the key ``values`` of a case."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 import torch
 
 _FEW = 4
-"""Different values that a tensor of at least four times as many elements has only on purpose."""
+"""If a tensor has at most this number of different values, and at least four times as many elements, it has only these
+values on purpose.
+"""
 
 
 class TaggedRandint:
-    """Remembers the bounds of what ``torch.randint`` has drawn, while it is entered."""
+    """While it is entered, remembers the bounds of each call of ``torch.randint``."""
 
     def __init__(self) -> None:
         self._drawn: list[tuple[torch.Tensor, tuple[int, int]]] = []
@@ -41,7 +43,9 @@ class TaggedRandint:
         torch.randint = self._own
 
     def limits(self, tensor: torch.Tensor) -> tuple[int, int] | None:
-        """Low (included) and high (excluded) of a tensor that is what was drawn, or a view or a cast of it."""
+        """The bounds, low (included) and high (excluded), of a tensor that ``torch.randint`` has drawn; also for its
+        views and casts.
+        """
         if tensor.is_floating_point() or tensor.dtype == torch.bool:
             return None
         for made, limits in self._drawn:
@@ -52,7 +56,9 @@ class TaggedRandint:
 
 
 def described(model: torch.nn.Module, inputs: Sequence[Any], place: int, chance: random.Random) -> str | None:
-    """The values of input ``place``; None if it may have any. Of a float tensor, what keeps the results finite."""
+    """The values of input ``place``; None if it may have any values. For a float tensor, values that keep the results
+    finite.
+    """
     one = inputs[place]
     assert isinstance(one, torch.Tensor)
     if one.dtype == torch.bool:

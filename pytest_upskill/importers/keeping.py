@@ -1,7 +1,7 @@
 """Writes imported cases into a skill: each is checked, proven, and recorded before its file is written.
 
-A case is on disk with its record once it is kept: an interrupted import goes on with the others. No file of another
-text is replaced unless the user says so.
+A case is on disk with its record as soon as it is kept, so an interrupted import continues with the remaining cases. A
+file that has another text is replaced only if the user says so.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ Write here what a student should know for these cases.
 
 @dataclass(slots=True)
 class Kept:
-    """What an import has made: names of cases, and by label why the others were not imported.
+    """The result of an import: names of cases, and by label the reasons why the other tasks were not imported.
 
-    ``same_as`` has the cases that ask for the same as another one, whose name it gives. They are imported all the same:
-    problems of a benchmark may differ in their sizes only.
+    ``same_as`` has, by name, the cases that ask for the same as another case, and the name of this other case. They are
+    imported nevertheless, because problems of a benchmark may differ in their sizes only.
     """
 
     folder: Path
@@ -65,10 +65,10 @@ class Kept:
 
 
 class Keeping:
-    """One import of cases with ``names`` into the skill at ``folder``, entered while it runs. Without
-    ``proves``, cases are compared with each other, and no more is checked.
+    """Imports cases into the skill at ``folder``; enter it as a context manager. ``names`` are the names of the cases.
+    Without ``proves``, kernel cases are only compared with each other, not proven.
 
-    Raises UsageError if the folder is not a skill and cannot become one, or another command writes to it.
+    Raises UsageError if the folder is not a skill and cannot become one, or if another command writes to it.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Keeping:
         self._say, self._names, self._proves, self._replace = say, frozenset(names), proves, replace
         self._present: dict[str, Case] = {}
         self._others: list[Case] = []
-        """Cases that stay in the skill, as far as it is known yet."""
+        """The cases that stay in the skill, as far as they are known yet."""
         self._prover: Prover | None = None
         self._references: References | None = None
         self._record = Provenance()
@@ -122,7 +122,7 @@ class Keeping:
             self._stack.close()
 
     def keep(self, label: str, name: str, text: str) -> None:
-        """Keep a case, or record in the result why not. Raises OSError, SandboxError, ToolchainError."""
+        """Keep a case, or record in the result why it is not kept. Raises OSError, SandboxError, ToolchainError."""
         path, same = self.folder / "evals" / f"{name}.md", False
         try:
             if problem := refused_characters(text):  # in a name of the source, which no importer has read as a text
@@ -159,7 +159,7 @@ class Keeping:
         left_out[shown] = reason
 
     def _prove(self, case: Case, name: str) -> bool:
-        """Whether the case was proven. Raises Refused."""
+        """Prove a case. Returns False if it was not proven because ``proves`` is False. Raises Refused."""
         if case.op is None:
             failed = next((one for one in text_check.check(case).assertions if not one.passed), None)
             if failed is not None:
@@ -176,7 +176,8 @@ class Keeping:
     def _alike(self, case: Case) -> str:
         """The name of another case that asks for the same; empty if there is none.
 
-        All are compared in one process: whatever one does there, it can at most have another one named, or not.
+        All cases are compared in one process, so the code of one case could falsify this answer. It can do no other
+        harm, because the answer is only recorded.
         """
         others = [one for one in self._others if (one.op is None) == (case.op is None)]
         if case.op is None:
@@ -233,7 +234,9 @@ class Keeping:
 
 
 def _asked(case: Case) -> object:
-    """What a text case asks and expects, whatever the spaces, the case of letters and the order of its entries."""
+    """What a text case asks and expects, such that spaces, upper or lower case, and the order of the entries do not
+    count.
+    """
 
     def plain(text: str) -> str:
         return " ".join(text.split()).casefold()
@@ -252,7 +255,7 @@ def _read(text: str, path: Path, skill: str) -> Case:
 
 
 def _check_is_free(folder: Path) -> None:
-    """Raises UsageError unless a skill can be made at ``folder``."""
+    """Raise UsageError unless a skill can be made at ``folder``."""
     import re
 
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
@@ -263,7 +266,7 @@ def _check_is_free(folder: Path) -> None:
 
 
 def names_of(wanted: Sequence[str]) -> list[str]:
-    """A name for each case of an import, all different; the same for the same import."""
+    """A name for each case of an import. All names differ, and repeating the import gives the same names."""
     from pytest_upskill.importers.names import case_name
 
     found: list[str] = []

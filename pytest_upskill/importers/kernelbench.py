@@ -1,4 +1,6 @@
-"""Problems of KernelBench as cases: the module's weights become arguments, and the sizes of its inputs dims."""
+"""Makes cases from problems of KernelBench. The module's weights become arguments, and the sizes of its inputs become
+dims.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ _UNUSABLE = "its code gave an answer that cannot be used"
 def problems(path: Path) -> list[Foreign]:
     """The problems in a file, or in the Python files below a folder, in the order of their numbers.
 
-    Files of a folder that define none of a problem's parts are not problems, and not listed.
+    Files in a folder that define none of the names of a KernelBench problem are left out.
     """
     if path.is_file():
         return [Foreign(path.name, _wanted(path), path)]
@@ -45,7 +47,7 @@ def problems(path: Path) -> list[Foreign]:
 
 
 def _wanted(path: Path) -> str:
-    """The name of a file without its number."""
+    """The name of a file, without the number at its beginning."""
     return re.sub(r"^\d+[_-]", "", path.stem).strip("_") or path.stem
 
 

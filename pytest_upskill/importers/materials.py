@@ -1,4 +1,4 @@
-"""Documents as one text, and any text in parts that fit into a question."""
+"""Reads documents as one text, and splits a text into parts that fit into a question."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pytest_upskill.skills.skill import tokens_of
 _SUFFIXES = (".md", ".markdown", ".rst", ".txt", ".adoc", ".html", ".htm")
 _HTML = (".html", ".htm")
 _MARKS = ("\n\n[", "\n\n", "\n", " ")
-"""Behind the first character of which a text is cut, the best first."""
+"""Texts after whose first character a part may end. The best come first."""
 
 
 def documents(path: Path) -> tuple[str, list[Path]]:
-    """The text of a document, or of all below a folder; and the files that it is from. Raises UsageError."""
+    """The text of a document, or of all documents below a folder, and the files that were read. Raises UsageError."""
     files = [path] if path.is_file() else sorted(_below(path))
     if not files:
         raise UsageError(f"{shown_path(path)} has no documents; supported suffixes are {', '.join(_SUFFIXES)}")
@@ -49,7 +49,7 @@ def _text(path: Path) -> str:
 
 
 class _Html(HTMLParser):
-    """The text of a page, without scripts and styles."""
+    """Collects the text of a page, without scripts and styles."""
 
     _BLOCKS = frozenset(
         [
@@ -102,9 +102,10 @@ class _Html(HTMLParser):
 
 
 def in_parts(text: str, tokens: int) -> list[str]:
-    """The text in parts of about ``tokens`` at most, cut between paragraphs, lines or words; one part if it fits.
+    """The text in parts of at most about ``tokens`` each, cut between paragraphs, lines or words. There is one part if
+    the text fits.
 
-    All parts together are the whole text.
+    The parts, joined, are the whole text.
     """
     if (count := tokens_of(text)) <= tokens:
         return [text]

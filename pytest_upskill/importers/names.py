@@ -1,4 +1,6 @@
-"""The names of imported cases: those of the source as far as a file, an operator and a repository can have them."""
+"""Makes the names of imported cases: the names of the source, as far as a file, an operator and a repository can have
+them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function of the user's as a case: its shapes and dtypes are found by calling it in the sandbox."""
+"""Makes a case from a function of the user's. Its shapes and dtypes are found by calling it in the sandbox."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def _check_size(size: str, text: str) -> None:
 
 
 def check_given(source: FunctionSource, given: Given) -> None:
-    """Raise UsageError if a shape is not of a parameter, or names a size like a parameter."""
+    """Raise UsageError if a shape is given for something that is not a parameter, or if a size has the name of a
+    parameter.
+    """
     names = [str(one["name"]) for one in source.parameters]
     for name, one in given.items():
         if name not in names:

@@ -1,4 +1,4 @@
-"""Runs in the sandbox of untrusted references: a problem with ``Model``, ``get_inputs`` and ``get_init_inputs``."""
+"""Runs problems (``Model``, ``get_inputs`` and ``get_init_inputs``), in the sandbox of untrusted references."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pytest_upskill.importers.problem_source import INPUTS, MODEL, RESIZE, SETTI
 from pytest_upskill.importers.size_fit import Sizes
 
 Values = tuple[int, ...]
-"""Of the sites, in order."""
+"""The value of each site, in the order of the sites."""
 
 _ELEMENTS, _PARAMETERS = 1 << 22, 1 << 22
-"""The most elements of all inputs, and of all parameters, that are tried."""
+"""Sizes with more elements in all inputs, or in all parameters, than this are not tried."""
 _LONGEST = 300
 
 
@@ -34,7 +34,7 @@ class Run:
 
 
 class Problem:
-    """A problem with changeable sizes. What it raises is Unsuitable."""
+    """A problem whose sizes can be changed. It raises nothing but Unsuitable."""
 
     def __init__(self, problem: ProblemSource) -> None:
         self.problem = problem

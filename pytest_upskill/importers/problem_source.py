@@ -1,7 +1,7 @@
-"""The Python of a problem whose sizes are constants at the top of its module, with these sizes as parameters.
+"""Changes the Python source of a problem, so that the sizes that are constants in its module become parameters.
 
-A *site* is a whole number from which a size may come: in an assignment at the top of the module, or in one of the
-functions that make the inputs. Nothing is run here.
+A *site* is a whole number in the source from which a size may come: in an assignment at the top of the module, or in
+one of the functions that make the inputs. Nothing is run here.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pytest_upskill.documents.syntax import parse_module
 
 MODEL, INPUTS, SETTINGS = "Model", "get_inputs", "get_init_inputs"
-"""What a problem of KernelBench defines."""
+"""The names that every problem of KernelBench defines."""
 RESIZE = "_resize"
 _LARGEST_POWER = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A whole number in the source, called ``name`` there."""
+    """A whole number in the source. ``name`` is its name there."""
 
     name: str
     value: int
@@ -29,20 +29,22 @@ class Site:
 
 @dataclass(slots=True)
 class ProblemSource:
-    """``code`` is the source without what runs only if the file is run as a program."""
+    """The source of a problem with its sites. ``code`` leaves out statements that run only if the file is run as a
+    program.
+    """
 
     code: str
     sites: list[Site] = field(default_factory=list)
     _statements: list[ast.stmt] = field(default_factory=list)
-    """Those that depend on sites, with ``_Site`` nodes in them."""
+    """The statements that depend on sites, with ``_Site`` nodes in them."""
 
     @property
     def classes(self) -> Collection[str]:
         return [node.name for node in parse_module(self.code).body if isinstance(node, ast.ClassDef)]
 
     def resize(self, parameters: Mapping[int, str], values: Sequence[int]) -> str:
-        """A function ``_resize`` that sets the sizes anew: the sites that ``parameters`` names are its parameters, all
-        others have their place in ``values``.
+        """The source of a function ``_resize`` that sets the sizes anew. The sites in ``parameters`` become its
+        parameters; all other sites become constants from ``values``.
         """
         names = dict.fromkeys(name for one in self._statements for name in _assigned(one))
         lines = [f"def {RESIZE}({', '.join(parameters.values())}):"]
@@ -55,7 +57,9 @@ class ProblemSource:
 
 
 def read_problem(source: str, *, tied: bool = False) -> ProblemSource:
-    """The sites of a problem. ``tied``: equal numbers are one site. Raises SyntaxError, ValueError, RecursionError."""
+    """Find the sites of a problem. If ``tied``, equal numbers are one site. Raises SyntaxError, ValueError,
+    RecursionError.
+    """
     tree = parse_module(source)
     found = ProblemSource(_without(source, [node for node in tree.body if _is_program(node)]))
     tree.body = [node for node in tree.body if not _is_program(node)]
@@ -78,11 +82,11 @@ def read_problem(source: str, *, tied: bool = False) -> ProblemSource:
 
 
 class _Site(ast.Constant):
-    """The place of a site; ``kind`` is its number."""
+    """A node in place of a site's number. Its ``kind`` is the number of the site."""
 
 
 class _Marker(ast.NodeTransformer):
-    """Replaces whole numbers by sites. Within functions, equal numbers are one site: they may have to agree."""
+    """Replaces whole numbers by sites. Within functions, equal numbers are one site, because they may have to agree."""
 
     def __init__(self, sites: list[Site], tied: bool) -> None:
         self._sites, self._tied = sites, tied
@@ -158,7 +162,9 @@ def _site(number: int, node: ast.expr) -> ast.expr:
 
 
 def _whole(node: ast.expr) -> int | None:
-    """The value of a whole number, also of one that is written as a product or a power of others."""
+    """The value of a whole number, which may be written as a product or a power of whole numbers; None if it is not
+    one.
+    """
     if isinstance(node, ast.Constant):
         return node.value if type(node.value) is int else None
     if not isinstance(node, ast.BinOp):
@@ -190,7 +196,7 @@ def _assigned(node: ast.stmt) -> Iterator[str]:
 
 
 def _is_program(node: ast.stmt) -> bool:
-    """Whether it is ``if __name__ == "__main__":``."""
+    """Whether the statement is ``if __name__ == "__main__":``."""
     return isinstance(node, ast.If) and any(
         isinstance(one, ast.Name) and one.id == "__name__" for one in ast.walk(node.test)
     )

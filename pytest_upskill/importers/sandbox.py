@@ -1,4 +1,4 @@
-"""Asks the sandbox of untrusted references about code that is not a case yet. Its answers are data to be checked."""
+"""Asks the sandbox of untrusted references about code that is not a case yet. Callers check the answers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LONGEST = 600
 
 
 class Failed(Exception):
-    """Why code gave no usable answer, in words for the user."""
+    """Raised if code gave no usable answer. The message gives the reason, in words for the user."""
 
 
 class Sandbox:
-    """One confined process, started on first use and again after each failure. Raises SandboxError.
+    """One confined process, which is started on first use, and again after each failure. Raises SandboxError.
 
-    The code of several problems runs in it, one after another: what it says of one may be changed by another. It
-    decides nothing but the text of cases, whose own code is checked in a process of its own.
+    The code of several problems runs in it, one after another, so one problem can falsify the answer about another.
+    This affects only the texts of cases, whose own code is checked later in a process of its own.
     """
 
     def __init__(self, confinement: Callable[[], Confinement], limits: ReferenceLimits = LIMITS) -> None:
@@ -31,12 +31,14 @@ class Sandbox:
         self._process: ReferenceProcess | None = None
 
     def begin(self) -> None:
-        """Start the process, which takes seconds, without waiting for it."""
+        """Start the process without waiting for it; starting takes seconds."""
         if self._process is None:
             self._process = ReferenceProcess(self._confinement(), self._limits)
 
     def ask(self, function: str, **arguments: object) -> Any:
-        """What a function of this package (``module:name``) returns there, as plain data. Raises Failed."""
+        """Call a function of this package (``module:name``) in the sandbox, and return its result as plain data. Raises
+        Failed.
+        """
         self.begin()
         assert self._process is not None
         limits = self._process.limits

@@ -1,7 +1,7 @@
 """Runs in the sandbox of untrusted references: finds sizes and dtypes with which a function works, by calling it.
 
-An *argument* is plain data: ``name``, and ``shape`` (a list of expressions of dims), ``dtype`` and ``values`` of a
-tensor, or ``scalar``, the values of a number.
+An *argument* is plain data with a ``name``. A tensor has ``shape`` (a list of expressions of dims), ``dtype`` and
+``values``; a number has ``scalar``, its values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Argument = Mapping[str, Any]
 Dims = Mapping[str, int]
 
 MOST_ELEMENTS = 1 << 21
-"""Of all tensors of one call."""
+"""The most elements of all tensors of one call."""
 HALVES = ("float16", "bfloat16")
 _BASES = (4, 6, 8, 16, 2, 1)
 _LONGEST = 300
@@ -36,7 +36,7 @@ class Unsuitable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a function returned, as tensors, and which of its arguments it changed in place."""
+    """The results of a call as tensors, and the arguments that the call changed in place."""
 
     outputs: tuple[torch.Tensor, ...]
     changed: tuple[str, ...]
@@ -44,8 +44,8 @@ class Call:
 
 
 class Function:
-    """A function of a source, called with drawn arguments. ``maker`` names a function that makes them, if there is one,
-    of the sizes that ``axes`` gives as expressions.
+    """A function of a source, called with drawn arguments. ``maker`` names a function of the source that makes the
+    arguments; empty if there is none. ``axes`` gives the sizes that ``maker`` is called with, as expressions.
     """
 
     def __init__(
@@ -68,10 +68,12 @@ class Function:
         self._axes = dict(axes or {})
         self._keywords, self.numpy = keywords, numpy
         self.gradients = False
-        """Whether it needs autograd, which is switched on once it says so."""
+        """Whether the function needs autograd. It is set as soon as a call without autograd fails for this reason."""
 
     def call(self, arguments: Sequence[Argument], dims: Dims, dtype: str, seed: int = 0) -> Call:
-        """Raises Unsuitable if it raises, or returns something other than tensors."""
+        """Call the function with drawn arguments. Raises Unsuitable if it raises, or if it returns something other than
+        tensors.
+        """
         given = self._made(arguments, dims, dtype, seed)
         if sum(one.numel() for one in given.values() if isinstance(one, torch.Tensor)) > MOST_ELEMENTS:
             raise Unsuitable(f"its arguments have more than {MOST_ELEMENTS:,} elements")
@@ -136,7 +138,7 @@ class Function:
 
 
 def value(argument: Argument, dims: Dims, dtype: str, chance: torch.Generator) -> Any:
-    """A drawn value of an argument."""
+    """Draw a value of an argument."""
     if "scalar" in argument:
         return argument["scalar"]
     shape = [int(parse(str(one)).evaluate(dims)) for one in argument["shape"]]
@@ -156,7 +158,7 @@ def value(argument: Argument, dims: Dims, dtype: str, chance: torch.Generator) -
 
 
 def _any_of(kind: torch.dtype) -> tuple[int, int]:
-    """The values of integers of which a case says nothing."""
+    """The bounds of integers for which a case gives no values."""
     limits = torch.iinfo(kind)
     return max(limits.min, -(1 << 40)), min(limits.max - 1, 1 << 40)
 
@@ -183,8 +185,9 @@ def study(
     bases: list[dict[str, int]] | None = None,
     halves: bool = True,
 ) -> dict[str, Any]:
-    """Sizes of ``dims`` (with the largest that each should have) with which the function works, and facts on it; or
-    ``reason``, why there are none. Values of integers and of floats that make results finite are chosen.
+    """Find sizes of ``dims`` (given with the largest size that each should have) with which the function works, and
+    facts on the function. If this fails, the result has only ``reason``. Changes ``arguments``: integers get values
+    with which it works, floats get values that make the results finite.
     """
     try:
         function = Function(source, name, maker, axes)
@@ -203,7 +206,9 @@ def study_function(
     *,
     halves: bool,
 ) -> dict[str, Any]:
-    """As ``study``, for a function that was loaded. ``halves``: other dtypes are tried as well."""
+    """As ``study``, for a function that is loaded already. With ``halves``, the dtypes of half precision are tried as
+    well.
+    """
     try:
         rules = [parse(one) for one in where]
         found, base = _study(function, arguments, dims, rules, dtype, bases or [])
@@ -260,7 +265,7 @@ def _study(
 
 
 def _ranks(arguments: Sequence[Argument], names: Sequence[str]) -> dict[int, int]:
-    """For each place of a dim, the largest number of dimensions of an argument with this dim in its shape."""
+    """For each dim, by its index, the largest number of dimensions of an argument with this dim in its shape."""
     found: dict[int, int] = {}
     for one in arguments:
         for text in one.get("shape", ()):
@@ -277,7 +282,9 @@ def _base(
     dtype: str,
     bases: Sequence[Dims],
 ) -> dict[str, int]:
-    """Sizes that work. Changes ``arguments``: the values of integers, and of floats that make a result infinite."""
+    """Sizes that work. Changes ``arguments``: sets the values of integers, and of floats that would make a result
+    infinite.
+    """
     candidates = [dict(zip(dims, (size + place for place in range(len(dims))), strict=True)) for size in _BASES]
     candidates += [dict.fromkeys(dims, size) for size in _BASES]
     tried = [one for one in (*candidates, *map(dict, bases)) if all(rule.evaluate(one) for rule in where)]
@@ -306,7 +313,7 @@ def _is_whole(argument: Argument) -> bool:
 
 
 def _choices(whole: Sequence[Argument], arguments: Sequence[Argument]) -> Iterator[tuple[str | None, ...]]:
-    """Values of integer tensors: any, then indices of each size."""
+    """Choices for the values of integer tensors: first any values, then indices into axes of each size."""
     sizes = dict.fromkeys(str(text) for one in arguments for text in one.get("shape", ()))
     options = [
         None,
@@ -334,7 +341,7 @@ def _make_finite(function: Function, arguments: list[dict[str, Any]], sizes: Dim
 
 
 def _constant(function: Function, arguments: Sequence[Argument], sizes: Dims, dtype: str) -> None:
-    """Raises Unsuitable if the result is the same for all inputs, or other for the same."""
+    """Raise Unsuitable if the result is the same for all inputs, or if it differs for the same inputs."""
     calls = [function.call(arguments, sizes, dtype, seed).outputs for seed in (0, 1, 2)]
     torch.default_generator.manual_seed(7)
     random.seed(7)
@@ -353,7 +360,7 @@ def _close(one: Sequence[torch.Tensor], two: Sequence[torch.Tensor], rtol: float
 
 
 def _halves(function: Function, arguments: Sequence[Argument], sizes: Dims) -> list[str]:
-    """The dtypes of half precision in which it can be called, and returns what it is called with."""
+    """The dtypes of half precision in which the function can be called, and whose results have the same dtype."""
     found = []
     floating = [one for one in arguments if "shape" in one and not one.get("dtype")]
     for other in HALVES if floating else ():

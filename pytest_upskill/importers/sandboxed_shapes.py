@@ -1,7 +1,7 @@
-"""Runs in the sandbox of untrusted references: finds shapes of arguments that a function takes, by trying some.
+"""Runs in the sandbox of untrusted references: finds shapes of arguments that a function accepts, by trying some.
 
-All sizes that are tried are different primes, so that two axes are only taken for the same size if they have to be.
-Shapes with more sizes of their own come first: they say more about the function.
+All sizes that are tried are different primes, so two axes are taken for the same size only if they must be equal.
+Shapes with more independent sizes are tried first, because they say more about the function.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NAMES = {1: ("n",), 2: ("rows", "cols"), 3: ("batch", "rows", "cols"), 4: ("bat
 _FRESH = ("m", "k", "p", "q", "r", "s")
 _PRIMES = (5, 7, 3, 11, 13, 17, 19, 23)
 _OTHERS = (7, 5, 11, 3, 17, 13, 23, 19)
-"""Other sizes, with which the shapes have to fit as well: none is written into the function."""
+"""Further sizes, with which the shapes have to work as well. This excludes sizes that are constants in the function."""
 _MOST_TRIES, _MOST_SECONDS = 20_000, 20.0
 _VECTOR = re.compile(r"w|weights?|bias(es)?|gamma|beta|scales?|shifts?|mean|var(iance)?", re.IGNORECASE)
 _INDEX = re.compile(r".*(idx|ind(ex|ices)|ids?|labels?|targets?|tokens?|segments?)", re.IGNORECASE)
@@ -30,8 +30,8 @@ Shape = tuple[str, ...]
 
 
 def study(source: str, name: str, parameters: list[dict[str, Any]], numpy: bool) -> dict[str, Any]:
-    """What ``sandboxed_function.study`` gives, for parameters whose shapes are not known: those without ``shape`` and
-    ``scalar``; ``kind`` is "tensor", or "" if it may be a number as well.
+    """What ``sandboxed_function.study`` returns, for parameters whose shapes are not known (those without ``shape`` and
+    ``scalar``). ``kind`` is "tensor", or "" if the parameter may also be a number.
     """
     reason = ""
     for as_numpy in (numpy, not numpy):
@@ -50,7 +50,7 @@ def study(source: str, name: str, parameters: list[dict[str, Any]], numpy: bool)
 
 
 def _fitting(function: Function, parameters: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The first choice of shapes that works with two choices of sizes."""
+    """The first choice of shapes that works with both choices of sizes."""
     problem, tries, began = "", 0, time.monotonic()
     taken = [str(one["name"]) for one in parameters]
     for arguments in itertools.islice(_choices(parameters, taken), _MOST_TRIES):
@@ -75,7 +75,7 @@ def _sizes(arguments: Sequence[Mapping[str, Any]], primes: Sequence[int]) -> dic
 
 
 def _choices(parameters: Sequence[Mapping[str, Any]], taken: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Choices of all arguments, the likeliest first."""
+    """Choices for all arguments. The likeliest choices come first."""
     open_ = [
         place for place, one in enumerate(parameters) if "scalar" not in one and ("shape" not in one or _is_whole(one))
     ]
@@ -106,8 +106,8 @@ def _choices(parameters: Sequence[Mapping[str, Any]], taken: Sequence[str]) -> I
 
 
 def _shapes(one: Mapping[str, Any], first: Shape, others: Sequence[str], own: str) -> list[Shape]:
-    """The shapes that a further argument may have: those with a size of its ``own`` first, then the likely ones.
-    ``others`` are sizes of the arguments before it.
+    """The shapes that a further argument may have. Shapes with the argument's ``own`` size come first, then the likely
+    shapes. ``others`` are the sizes of the arguments before it.
     """
     symbols = list(dict.fromkeys([own, *others[::-1], *first[::-1]]))
     pairs = [pair for pair in itertools.product(symbols, repeat=2) if pair != (own, own)]
@@ -141,11 +141,15 @@ def _is_index(one: Mapping[str, Any]) -> bool:
 
 
 _LEVELS = 3
-"""Choices of types: floats, and integers where a name says so; all others; numbers."""
+"""The number of levels of types. Level 0 tries floats, and integers if the parameter's name suggests them; level 1 also
+tries the other of the two; level 2 also tries a number.
+"""
 
 
 def _typed(one: Mapping[str, Any], shapes: Sequence[Shape], first: Shape, level: int) -> list[dict[str, Any]]:
-    """The shapes with the types of a level. Integers are indices of an axis of the first argument, or 0 and 1."""
+    """The shapes with the types of a level. Values of integers are indices of an axis of the first argument, or 0 and
+    1.
+    """
     floats = [{"shape": list(shape), "dtype": one.get("dtype")} for shape in shapes]
     if one.get("dtype") and not _is_whole(one):
         return floats
@@ -165,7 +169,7 @@ def _typed(one: Mapping[str, Any], shapes: Sequence[Shape], first: Shape, level:
 
 
 def _in_order(options: Sequence[Sequence[dict[str, Any]]]) -> Iterator[tuple[dict[str, Any], ...]]:
-    """The product of the options, by the sum of their places."""
+    """The product of the options, in the order of the sum of their indices."""
     total = sum(len(one) - 1 for one in options)
     for budget in range(total + 1):
         yield from _with_sum(options, budget)

@@ -1,7 +1,7 @@
 """Runs in the sandbox of untrusted references: finds which sizes of a problem can vary, and its inputs' values.
 
-Sizes are found by running the problem: a number of the source is changed, and what changes with it is the number's.
-Everything is tried on small sizes.
+Sizes are found by running the problem: one number of the source is changed at a time, and the sizes that change with it
+come from this number. Small sizes are used throughout.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from pytest_upskill.importers.size_fit import fit, told_names
 from pytest_upskill.importers.size_ranges import Found, joint_samples, ranges
 
 MOST_TENSORS = 16
-"""Of a case, inputs and parameters together: more is not a kernel, but a network."""
+"""The most tensors of a case, inputs and parameters together. A problem with more is a network rather than a kernel."""
 _CAPS = (16, 32, 64, 128, 256)
 _DELTAS = (1, 2, 4, 8)
 _SLOW = 0.05
-"""Seconds of a run from which on even smaller sizes are tried."""
+"""If a run takes at least this number of seconds, even smaller sizes are tried."""
 _SMALL = 16
-"""A number up to this that only parameters depend on, such as the size of a filter, stays as it is."""
+"""A number that is at most this, and that only parameters depend on (such as the size of a filter), is not varied."""
 
 
 def study(source: str) -> dict[str, Any]:
-    """What the case is made from, as plain data; or ``reason``, why there is none."""
+    """The data from which the case is made, as plain data. If there can be no case, it has only ``reason``."""
     try:
         return _study(Problem(read_problem(source)))
     except NothingVaries as error:
@@ -125,8 +125,8 @@ def _check_form(run: Run) -> None:
 
 
 def _roles(problem: Problem, base: Values) -> dict[int, int]:
-    """The sites that sizes come from, with the largest number of dimensions of an input that has them; 0 for those that
-    only parameters depend on.
+    """The sites that sizes come from. The value is the largest number of dimensions of the inputs that have a size from
+    the site, or 0 if only parameters depend on it.
     """
     first = problem.sizes(base)
     assert first is not None
@@ -153,7 +153,7 @@ def _changed(values: Values, site: int, value: int) -> Values:
 
 
 def _with_original(problem: Problem, base: Values, free: set[int]) -> Values:
-    """The sizes with the problem's own numbers where no size comes from, if they work."""
+    """Use the problem's own numbers for the sites from which no size comes, if the problem works with them."""
     own = tuple(value if site in free else problem.original[site] for site, value in enumerate(base))
     return own if own != base and problem.works(own) else base
 

@@ -1,4 +1,4 @@
-"""Expresses sizes of tensors by the sizes that a problem can vary, from runs with other sizes. Knows no torch."""
+"""Expresses sizes of tensors by the sizes that a problem can vary, from runs with other sizes. Does not need torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_upskill.documents.expression import parse
 from pytest_upskill.documents.identifiers import refusal
 
 Key = tuple[str, str, int | str]
-"""What a size belongs to: a kind, a name, an axis (or what else is a number)."""
+"""What a size belongs to: a kind, a name, and an axis (or a word for another number, such as "high")."""
 Sizes = dict[Key, int]
 Values = tuple[int, ...]
 
@@ -21,10 +21,11 @@ _DELTAS = (1, 2, 4, 8, 16)
 def fit(
     sizes: Callable[[Values], Sizes | None], base: Values, names: Mapping[int, str], samples: Sequence[Values]
 ) -> dict[Key, str] | str:
-    """Each size as an expression of ``names`` (of the sites that vary); or why one cannot be expressed.
+    """Express each size by ``names``, the names of the sites that vary. If a size cannot be expressed, return a text
+    that says why.
 
-    ``sizes`` gives the sizes for values of all sites, None if these do not work; ``samples`` are values that do, on
-    which every expression must be right.
+    ``sizes`` returns the sizes for the values of all sites, or None if these values do not work. ``samples`` are values
+    that work; every expression must be right for all of them.
     """
     first = sizes(base)
     assert first is not None
@@ -50,7 +51,7 @@ Moved = tuple[Values, Sizes]
 
 
 def _moved(sizes: Callable[[Values], Sizes | None], base: Values, site: int, first: Sizes) -> Moved | None:
-    """Sizes that differ in one site, if some work."""
+    """Sizes after a change of one site. None if no changed value works."""
     for delta in _DELTAS:
         values = (*base[:site], base[site] + delta, *base[site + 1 :])
         if (found := sizes(values)) is not None and found.keys() == first.keys():
@@ -91,11 +92,11 @@ def _listed(effect: Mapping[int, Moved], names: Mapping[int, str]) -> str:
 
 
 _RESULTS = ("out", *(f"out{number}" for number in range(32)))
-"""The names of results without one of their own."""
+"""The names of results for which the problem gives no names."""
 
 
 def told_names(wanted: Mapping[int, str], taken: Iterable[str]) -> dict[int, str]:
-    """Names that arguments and dims of a case can have, as close to the wanted ones as possible, and all different."""
+    """Names that arguments and dims of a case can have: all different, and as close to the wanted names as possible."""
     used, found = {*taken, *_RESULTS}, {}
     for key, name in wanted.items():
         tidy = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9_]", "_", name)).strip("_") or "x"

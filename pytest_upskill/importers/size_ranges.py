@@ -1,4 +1,4 @@
-"""Finds the sizes that work, by trying some. Knows no torch."""
+"""Finds the sizes that work, by trying some. Does not need torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from math import gcd
 Values = tuple[int, ...]
 
 LARGEST = {0: 128, 1: 4096, 2: 512, 3: 64, 4: 24, 5: 12}
-"""The largest size of a dim, by the number of dimensions of the tensor that it is a size of (0: of parameters only)."""
+"""The largest size of a dim, by the number of dimensions of the tensors that have it (0: only parameters have it)."""
 _TRIED = (1, 2, 3, 4, 5, 8, 12, 17)
 _JOINT = 4
 _LEAST_OPTIONS = 3
@@ -18,7 +18,9 @@ _LEAST_OPTIONS = 3
 
 @dataclass(slots=True)
 class Found:
-    """By site: sizes that work. Of a range all between the first and the last do, of ``steps`` every multiple."""
+    """The sizes that work, by site. If ``is_range`` is True, ``dims`` has the first and the last size, and all sizes
+    between them work; if the site is in ``steps``, only the multiples of its step work.
+    """
 
     dims: dict[int, tuple[int, ...]] = field(default_factory=dict)
     is_range: dict[int, bool] = field(default_factory=dict)
@@ -37,8 +39,8 @@ class Found:
 
 
 def ranges(works: Callable[[Values], bool], base: Values, roles: Mapping[int, int], original: Values) -> Found:
-    """The sizes of each site in ``roles`` that work beside the ``base`` sizes of the others; ``roles`` gives numbers of
-    dimensions. Sites with fewer than three are left out.
+    """For each site in ``roles``, the sizes that work while the other sites have their ``base`` sizes. ``roles`` gives
+    numbers of dimensions. A site is left out if too few sizes work.
     """
     found = Found()
     for site, rank in roles.items():
@@ -61,9 +63,10 @@ def ranges(works: Callable[[Values], bool], base: Values, roles: Mapping[int, in
 
 
 def joint_samples(works: Callable[[Values], bool], base: Values, found: Found) -> list[Values]:
-    """Samples of sizes in which all sites vary at once.
+    """Sample sizes with all sites varying at once.
 
-    Sites that have to agree with others are dropped from ``found``, the last one first, until the sizes work.
+    If a sample does not work, a site that has to agree with others is dropped from ``found``, and new samples are
+    drawn.
     """
     _raise_lows(works, base, found)
     while found.dims:
@@ -81,8 +84,8 @@ def joint_samples(works: Callable[[Values], bool], base: Values, found: Found) -
 
 
 def _raise_lows(works: Callable[[Values], bool], base: Values, found: Found) -> None:
-    """Let one range begin later if its first size works beside others, but not beside the first sizes of all: as where
-    a mean needs two values, of whichever dim.
+    """If the smallest sizes do not work together, raise the smallest size of one site so that they work. For example, a
+    variance needs two values, in whichever dim.
     """
     lows = tuple(found.dims[site][0] if site in found.dims else value for site, value in enumerate(base))
     if works(lows):
@@ -96,7 +99,7 @@ def _raise_lows(works: Callable[[Values], bool], base: Values, found: Found) -> 
 
 
 def _culprit(works: Callable[[Values], bool], base: Values, found: Found, samples: list[Values]) -> int:
-    """The site whose return to its base size mends the most samples."""
+    """The site whose reset to its base size repairs the most samples. Of equal sites, the last one is taken."""
     broken = [one for one in samples if not works(one)]
 
     def mended(site: int) -> int:

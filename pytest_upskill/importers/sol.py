@@ -1,4 +1,4 @@
-"""Definitions of SOL-ExecBench and FlashInfer-Bench as cases: ``var`` axes are dims, all others numbers."""
+"""Makes cases from definitions of SOL-ExecBench and FlashInfer-Bench. ``var`` axes become dims, all others numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pytest_upskill.sandbox.findings import clean
 ENTRY = "run"
 _LARGEST = 4096
 _ELEMENTS = 1 << 20
-"""Of the tensors of a small example; with more, constant axes are made smaller."""
+"""The most elements of the tensors of a small example. If there are more, constant axes are made smaller."""
 _FACTORS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SCALARS = {"bool": "bool", "int": "int", "float": "float"}
 
@@ -126,7 +126,7 @@ def _tensors(data: Mapping[str, Any], key: str) -> Mapping[str, Mapping[str, Any
 def _arguments(
     inputs: Mapping[str, Mapping[str, Any]], axes: Axes, workloads: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], str]:
-    """The arguments as plain data, and the dtype that most floating ones have."""
+    """The arguments as plain data, and the dtype that most floating-point arguments have."""
     floats = [one["dtype"] for one in inputs.values() if one.get("shape") is not None and one["dtype"] in FLOATING]
     common = max(dict.fromkeys(floats), key=floats.count) if floats else "float32"
     found: list[dict[str, Any]] = []
@@ -144,7 +144,7 @@ def _arguments(
 
 
 def _scalar(name: str, dtype: str, workloads: Sequence[Mapping[str, Any]]) -> float | int | bool:
-    """A value of a number: the first that a workload gives it, else a usual one."""
+    """A value for a scalar: the first value in a workload or, without one, a usual value."""
     kind = next((kind for start, kind in _SCALARS.items() if dtype.lstrip("ub").startswith(start)), "float")
     kind = "bool" if dtype == "bool" else kind
     for one in workloads:
@@ -159,7 +159,9 @@ def _scalar(name: str, dtype: str, workloads: Sequence[Mapping[str, Any]]) -> fl
 
 
 def _workloads(definition: Foreign) -> list[Mapping[str, Any]]:
-    """The workloads beside a definition, or in FlashInfer-Bench's folder for them, without lines that are not JSON."""
+    """The workloads beside a definition, or in FlashInfer-Bench's folder for workloads. Lines that are not JSON are
+    left out.
+    """
     path = definition.path
     places = [path.with_name("workload.jsonl"), path.with_name("workloads.jsonl")]
     parts = list(path.parts)
@@ -262,7 +264,7 @@ def _case(
 
 
 def _returns(outputs: Mapping[str, Mapping[str, Any]], found: Sequence[object]) -> dict[str, str]:
-    """The dtypes of the definition's results that the reference does not have by itself."""
+    """The definition's dtypes of the results for which the reference returns another dtype."""
     pairs = zip(outputs.items(), found, strict=True)
     return {name: str(one["dtype"]) for (name, one), own in pairs if own != one["dtype"]}
 
@@ -290,7 +292,7 @@ def _notes(definition: Foreign, data: Mapping[str, Any], axes: Axes) -> str:
 
 
 def _smaller(data: Mapping[str, Any], axes: Axes) -> str:
-    """The constant axes that are not those of the definition, in words."""
+    """Say which constant axes have been made smaller than in the definition."""
     own = {name: data["axes"][name]["value"] for name in axes.constants}
     return ", ".join(
         f"{name} = {size} instead of {own[name]}" for name, size in axes.constants.items() if size != own[name]

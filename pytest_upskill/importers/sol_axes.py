@@ -1,4 +1,4 @@
-"""The axes of a definition of SOL-ExecBench or FlashInfer-Bench as sizes that a case can have."""
+"""Converts the axes of a definition of SOL-ExecBench or FlashInfer-Bench to sizes that a case can have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _LEAST = 8
 
 @dataclass(slots=True)
 class Axes:
-    """Each axis as an expression of ``dims``, the names of the ``var`` axes. ``constants`` are sizes by axis."""
+    """The axes of a definition. ``dims`` are the names of the ``var`` axes, ``constants`` the sizes of constant axes.
+    Every other axis is an expression of ``dims``.
+    """
 
     dims: dict[str, str]
     constants: dict[str, int]
@@ -41,7 +43,9 @@ class Axes:
         return self.replaced(self.expressions[axis])
 
     def replaced(self, expression: str, depth: int = 0) -> str:
-        """An expression with the sizes of the axes that it names. Raises NotImported for one that no case can have."""
+        """An expression in which the names of axes are replaced by their sizes. Raises NotImported if no case can have
+        the expression.
+        """
         try:
             tree = parse_expression(expression)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -72,7 +76,7 @@ class _Replacing(ast.NodeTransformer):
 
 
 def axes_of(data: Mapping[str, Any], inputs: Mapping[str, Any], factor: int) -> Axes:
-    """The axes of a definition, constant ones divided by ``factor`` where they can be. Raises NotImported."""
+    """The axes of a definition. Constant axes are divided by ``factor`` where possible. Raises NotImported."""
     given = data.get("axes")
     if not isinstance(given, Mapping):
         raise NotImported("'axes' is missing")
@@ -105,7 +109,7 @@ def _kind(name: str, one: Any) -> str:
 
 
 def _constraints(data: Mapping[str, Any], variable: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Axes that a constraint sets equal to an expression of others, and all other constraints."""
+    """The axes that a constraint sets equal to an expression of other axes, and all remaining constraints."""
     equal: dict[str, str] = {}
     rest: list[str] = []
     known = set(data["axes"])

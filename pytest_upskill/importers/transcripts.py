@@ -1,7 +1,8 @@
-"""Transcripts of coding agents as text: what was asked and answered, which tools were called, what they gave.
+"""Reads transcripts of coding agents as text: what was asked and answered, and tool calls with their results.
 
-Read are JSON Lines and JSON of Claude Code, Codex, OpenHands, SWE-agent, and of chats in the forms of OpenAI, Anthropic
-and Gemini; Markdown and plain text as they are. Nothing is cut off; parts that are not text, such as images, are named.
+The formats are JSON Lines and JSON of Claude Code, Codex, OpenHands, SWE-agent, and of chats in the forms of OpenAI,
+Anthropic and Gemini. Markdown and plain text stay as they are. Nothing is cut off. Parts that are not text, such as
+images, are replaced by their names.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ _COLORS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\
 _LISTS = ("trajectory", "messages", "history", "conversation", "events", "items", "steps")
 _SKIPPED = ("session_meta", "turn_context", "event_msg", "compacted", "summary", "file-history-snapshot", "progress",
             "queue-operation", "system", "token_count", "turn.started", "turn.completed", "thread.started")  # fmt: skip
-"""Entries that repeat what others say, or say nothing of the work."""
+"""Types of entries that repeat what other entries say, or say nothing about the work."""
 _DEPTH = 12
 UNREAD = "\ufffd"
-"""Stands for bytes that are no text."""
+"""Stands for bytes that are not text."""
 _LOST = 0.1
-"""The largest share of such characters in a text."""
+"""The largest share of characters ``UNREAD`` in a text."""
 
 Turn = tuple[str, str]
-"""Who or what, and the text."""
+"""Who spoke (or which tool gave a result), and the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """``turns`` in order; ``unread`` is the number of lines that are not JSON."""
+    """A transcript. ``turns`` are in order; ``unread`` is the number of lines that are not JSON."""
 
     turns: tuple[Turn, ...]
     unread: int = 0
@@ -70,9 +71,9 @@ def read_transcript(path: Path) -> Transcript:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8 (or UTF-16 with a mark), in lines, without the control sequences of terminals.
+    """The text of a file in UTF-8 (or UTF-16 with a byte order mark), without the control sequences of terminals.
 
-    Raises UsageError, also for what is no text.
+    Raises UsageError, also if the file is not text.
     """
     try:
         if len(data := read_start(path, MOST_BYTES)) > MOST_BYTES:
@@ -90,7 +91,9 @@ def read_text(path: Path) -> str:
 
 
 def _entries(text: str) -> tuple[list[Any], int]:
-    """The JSON values in a file: one, or one a line; and the number of lines that are none."""
+    """The JSON values in a file (one for the whole file, or one in each line), and the number of lines that are not
+    JSON.
+    """
     try:
         found = json.loads(text)
         return (found if isinstance(found, list) else [found]), 0
@@ -113,7 +116,7 @@ def _entries(text: str) -> tuple[list[Any], int]:
 
 
 def _turns(entry: Any, depth: int = 0) -> Iterator[Turn]:
-    """The turns that an entry stands for, whatever agent wrote it."""
+    """The turns in an entry of any of the agents."""
     if isinstance(entry, list):
         for one in entry if depth < _DEPTH else ():
             yield from _turns(one, depth + 1)
@@ -138,7 +141,7 @@ def _turns(entry: Any, depth: int = 0) -> Iterator[Turn]:
 
 
 def _chat(entry: Mapping[str, Any]) -> Iterator[Turn]:
-    """A message with a role and its content; calls of tools follow."""
+    """A message with a role and its content. Its tool calls follow."""
     role = entry.get("role") or entry.get("from")
     if not isinstance(role, str):
         return
@@ -198,7 +201,7 @@ def _codex(entry: Mapping[str, Any]) -> Iterator[Turn]:
 
 
 def _openhands(entry: Mapping[str, Any]) -> Iterator[Turn]:
-    """An action or an observation, of both generations of OpenHands."""
+    """An action or an observation of OpenHands, in either generation of its format."""
     if isinstance(entry.get("action"), str) and isinstance(entry.get("args"), Mapping):
         given = dict(entry["args"])
         for key in ("thought", "content"):
@@ -222,7 +225,7 @@ def _openhands(entry: Mapping[str, Any]) -> Iterator[Turn]:
 
 
 def _swe_agent(entry: Mapping[str, Any]) -> Iterator[Turn]:
-    """A step of SWE-agent: a thought, an action and what came of it."""
+    """A step of SWE-agent: a thought, an action and its result."""
     if "observation" not in entry or not isinstance(entry.get("action"), str) or "args" in entry:
         return
     if told := entry.get("thought") or entry.get("response"):
@@ -236,7 +239,7 @@ def _shown(value: Any) -> str:
 
 
 def _without_repeats(turns: Iterator[Turn]) -> Iterator[Turn]:
-    """The turns that say something, each once where it follows itself."""
+    """The turns that have text. If a turn repeats the one before it, it is left out."""
     before: Turn | None = None
     for who, text in turns:
         turn = (who, _COLORS.sub("", text).strip())

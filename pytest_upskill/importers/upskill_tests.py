@@ -1,4 +1,6 @@
-"""Tests of Hugging Face's upskill as text cases: what an answer must contain, without regard to case."""
+"""Makes text cases from tests of Hugging Face's upskill: what an answer must contain, without regard to upper or lower
+case.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,7 @@ def _listed(found: Any) -> list[Any] | None:
 
 
 def _wanted(one: Any, number: int) -> str:
-    """The name of a test: its own, or the first words of what it asks."""
+    """The name of a test or, without a name, the first words of its question."""
     if not isinstance(one, Mapping):
         return f"test_{number}"
     own = one.get("name") or one.get("id")
@@ -77,7 +79,7 @@ def _wanted(one: Any, number: int) -> str:
 
 
 def words(text: str, most: int = 5) -> str:
-    """The first words of a text in ASCII, for a name."""
+    """The first words of a text, in ASCII letters and digits, for a name."""
     found = "".join(char if char.isascii() and char.isalnum() else " " for char in text).split()
     return "_".join(found[:most])
 
@@ -113,7 +115,7 @@ def _refuse_context(context: Any) -> None:
 
 
 def _contains(data: Mapping[str, Any]) -> Iterator[Any]:
-    """Texts that an answer must contain, of both versions: in 'expected', and in lists of checks."""
+    """Texts that an answer must contain, in either version of the format: under 'expected', and in lists of checks."""
     expected = data.get("expected")
     if isinstance(expected, Mapping):
         for key, value in expected.items():

@@ -5,4 +5,4 @@ ENTRY = "upskill_entry"
 ``extern "C" void upskill_entry(int instantiation, void* const* arguments, cudaStream_t stream)``."""
 
 BEGIN = "upskill_begin"
-"""What the loader calls before the constructors of a kernel's library, on the cpu device: cpu/begin.cpp."""
+"""The function that the loader calls before the constructors of a kernel's library on the cpu device (begin.cpp)."""

@@ -1,1 +1,1 @@
-"""Confined processes: untrusted code is compiled and run in them, and nowhere else."""
+"""Runs untrusted code in confined processes. Untrusted code is compiled and run only there."""

@@ -26,7 +26,9 @@ WORKER = Path(__file__).resolve().with_name("worker.py")
 
 _START_SECONDS = 30.0
 _WALL = 3.0
-"""On the cpu device a call's limit is of processor time; this multiple of it, by the clock, ends what only waits."""
+"""On the cpu device, a call's limit counts processor time. A call that only waits is ended when this multiple of the
+limit has elapsed.
+"""
 _GPU_START_SECONDS = 90.0
 
 
@@ -58,7 +60,7 @@ class WorkerProcess(MessageProcess):
         self._output = PrintedOutput(self._process.stdout.fileno(), limits.output_bytes)
 
     def await_ready(self) -> None:
-        """Wait until the process serves. Raises SandboxError with what it printed if it does not start."""
+        """Wait until the process is ready. If it does not start, raises SandboxError with what the process printed."""
         reply = self._receive(_GPU_START_SECONDS if self._gpu else _START_SECONDS)
         if reply == b"ready" and self._filtered and self._listener < 0:
             self.end()
@@ -78,14 +80,16 @@ class WorkerProcess(MessageProcess):
             )
 
     def send_libraries(self, descriptors: Sequence[int]) -> None:
-        """Hand over the open files of the runtime and the kernel (or of the one library that holds both)."""
+        """Send the open files of the runtime and the kernel (or the one file of a library that contains both)."""
         socket.send_fds(self._channel, [b"libraries"], descriptors)
 
     def _answer_listener(self) -> None:
         filters.answer(self._listener)
 
     def _take_reply(self) -> bytes | Finding:
-        """One message. The first one, before a kernel is loaded, holds the listener; no other may hold descriptors."""
+        """Receive one message. The first message, which is sent before a kernel is loaded, carries the listener's
+        descriptor. Descriptors in later messages are not accepted.
+        """
         if self._ready:
             return super()._take_reply()
         try:
@@ -106,7 +110,7 @@ class WorkerProcess(MessageProcess):
 
 
 RUNTIME = "libupskill_cpu.so"
-"""The runtime of the cpu device, in the folder of every kernel's library."""
+"""The file name of the cpu device's runtime. It lies in the same folder as every kernel's library."""
 
 
 _ROLE = {"input": 0, "output": 1, "inplace": 2}
@@ -118,7 +122,9 @@ _STATUS = re.compile(r"(ok|restart|device) (\d{1,16}) (\d{1,16}) (\d{1,16})")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The order in which the cpu device runs threads: ``kind`` is forward, reverse or random."""
+    """The order in which the cpu device runs threads. ``kind`` is 0 (forward), 1 (reverse) or 2 (random, from
+    ``seed``).
+    """
 
     kind: int = 0
     seed: int = 1
@@ -129,13 +135,14 @@ FORWARD = Order()
 _REVERSE, _RANDOM = 1, 2
 
 _TIGHT = 0x80000000
-"""The bit of ``checks`` by which the driver allocates tensors without guard bands."""
+"""The bit of ``checks`` that makes the driver allocate tensors without guard bands."""
 
 
 class Sandbox:
-    """A kernel's library in a confined process, which is started when needed, and again after it has ended.
+    """A kernel's library in a confined process. The process is started when it is needed, also after an earlier process
+    has ended.
 
-    For one thread at a time. The library is opened at once, so that the cache may evict it afterwards.
+    Use it in one thread at a time. The library is opened at once, so the cache may evict it afterwards.
     """
 
     def __init__(
@@ -147,8 +154,9 @@ class Sandbox:
         gpu: GpuAccess | None = None,
         source_name: str = "",
     ) -> None:
-        """With ``gpu``, the library was built for it, and contains the driver. Findings have lines of the source that
-        debug information calls ``source_name`` (empty: none). Raises SandboxError if the library cannot be opened.
+        """``gpu`` is the GPU that the library was built for; such a library contains the driver. ``source_name`` is the
+        name of the source in debug information. Findings have lines of this source; if the name is empty, they have no
+        lines. Raises SandboxError if the library cannot be opened.
         """
         self._confinement = confinement
         self._source_name = source_name
@@ -157,18 +165,18 @@ class Sandbox:
         self._gpu = gpu
         self._calls = 0
         self.launch_statistics = LaunchStatistics()
-        """Of all calls so far."""
+        """The statistics of all calls so far."""
         self._symbols = Symbols(library, confinement, source_name)
         self._libraries = _open_all(*([library] if gpu else [library.with_name(RUNTIME), library]))
         if confinement.level == "kernel":  # Landlock would need their paths
             self._libraries = _in_memory(self._libraries)
 
     def call(self, call: Call, order: Order = FORWARD, *, again: bool = False) -> Answer:
-        """Make one call. The kernel's effects are in the answer; raises SandboxError if no process can be started.
+        """Make one call. The answer has the outputs and the findings. Raises SandboxError if no process can be started.
 
-        A GPU is shared: if its memory does not suffice for the tensors, a fresh process tries once more. If that one
-        does not reach the kernel either, other programs use the memory: an error, not a verdict. In a call that is made
-        ``again``, the outputs are filled with another pattern than in the first one.
+        A GPU may be used by other programs, too. If its memory does not suffice for the tensors, the call is tried once
+        more in a fresh process. If the kernel is not reached then, either, SandboxError is raised, because this is no
+        fault of the kernel. With ``again``, the outputs are filled with another pattern than in the first call.
         """
         answer = self._call(call, order, again)
         if self._gpu is not None and not answer.reached:
@@ -207,9 +215,9 @@ class Sandbox:
             raise
 
     def repeat(self, call: Call, time: int) -> Answer:
-        """Make the call with another order of threads: first reverse, then random orders, seeded with ``time``.
+        """Make the call again, with another order of threads: first reverse, then random orders, seeded with ``time``.
 
-        The order on a GPU cannot be chosen. Every fourth repeat starts in a fresh process, without earlier state.
+        On a GPU the order cannot be chosen. Every fourth repeat runs in a fresh process, without earlier state.
         """
         if time % FRESH_EVERY == 0:
             self.stop()
@@ -250,11 +258,13 @@ class Sandbox:
         return parse_sanitizer(worker.printed(), self._source_name)
 
     def lines(self, places: Sequence[str]) -> Mapping[str, int]:
-        """The lines of the kernel's source at these offsets into its library; others are left out."""
+        """The lines of the kernel's source, by offset into its library. Offsets that belong to no line of the source
+        are left out.
+        """
         return self._symbols.lines(places)
 
     def stop(self) -> None:
-        """End the process, whatever it is doing; the next call starts another."""
+        """End the process, whatever it is doing. The next call starts a new process."""
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.end()
@@ -274,7 +284,7 @@ class Sandbox:
 
 
 def _request(call: Call, places: Places, order: Order, poison: int, scratch_memory: int) -> bytes:
-    """The driver's form of a call: a header, then one record for each argument."""
+    """The call in the driver's format: a header, then one record for each argument."""
     drawn = (order.kind, order.checks, order.seed, poison)
     header = _HEADER.pack(call.instantiation, len(places.all), *drawn, -(-scratch_memory // 2**20))
     return header + b"".join(_record(argument, offset) for argument, offset in places.all)
@@ -288,7 +298,7 @@ def _record(argument: TensorArgument | ScalarArgument, offset: int) -> bytes:
 
 
 def _in_memory(files: tuple[int, ...]) -> tuple[int, ...]:
-    """The same files as copies in memory; the originals are closed."""
+    """Copy files into memory, and close the originals. Returns the descriptors of the copies."""
     copies: list[int] = []
     for descriptor in files:
         copies.append(os.memfd_create("library", os.MFD_CLOEXEC))

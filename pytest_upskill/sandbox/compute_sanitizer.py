@@ -1,4 +1,4 @@
-"""compute-sanitizer: how a process is started under it, and its reports as findings."""
+"""Starts processes under compute-sanitizer, and reads its reports as findings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _FAULT = re.compile(r"(?:Invalid|Misaligned|Uninitialized) __(?:global|shared|lo
 
 @dataclass(frozen=True, slots=True)
 class Sanitizer:
-    """compute-sanitizer, under which a process can run; ``slowdown`` is the factor of the time limit of a call then.
+    """compute-sanitizer, under which a process can run. ``slowdown`` is the factor by which it extends the time limit
+    of a call.
 
-    Its memcheck checks each access of a kernel against all allocations. The driver then allocates tensors without guard
-    bands, so that an access out of bounds is outside of every allocation.
+    Its memcheck compares each access of a kernel with all allocations. Therefore the driver allocates tensors without
+    guard bands, so that an access out of bounds lies outside every allocation.
     """
 
     program: Path
@@ -34,7 +35,7 @@ class Sanitizer:
         return "compute-sanitizer"
 
     def around(self, access: GpuAccess) -> GpuAccess:
-        """The same access for a process under compute-sanitizer."""
+        """The same access to a GPU, for a process that runs under compute-sanitizer."""
         real = self.program.resolve()
         prefix = (str(real), "--tool", "memcheck", "--print-limit", str(MOST_REPORTS), "--show-backtrace", "no")
         folder = real.parent.parent if real.parent.name == "bin" else real.parent
@@ -42,7 +43,7 @@ class Sanitizer:
 
 
 def parse_sanitizer(printed: str, source_name: str) -> tuple[Finding, ...]:
-    """The reports as findings for ``memory``, with the lines of ``source_name`` that they name."""
+    """The reports as findings for ``memory``. Each has the line of ``source_name`` that its report names."""
     return tuple(dict.fromkeys(_sanitizer_findings(printed.splitlines(), source_name)))[:MOST_REPORTS]
 
 

@@ -27,7 +27,9 @@ from pytest_upskill.sandbox import system_call_filters
 
 @dataclass(frozen=True, slots=True)
 class GpuAccess:
-    """What a sandboxed process needs for a GPU; ``prefix`` is a program that starts and watches the process, if any."""
+    """What a sandboxed process needs for a GPU. ``prefix`` is the command of a program that starts and watches the
+    process; it may be empty.
+    """
 
     devices: tuple[Path, ...]
     readable: tuple[Path, ...]
@@ -36,19 +38,19 @@ class GpuAccess:
 
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
-"""The whole environment of a confined process."""
+"""The environment of a confined process. It has no other variables unless a caller adds them."""
 
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/etc/alternatives", "/nix/store")
 _LAST = ("--remount-ro", "/dev")
 _TMP_BYTES = 64 << 20
 _PROBE_SECONDS = 10.0
 _NEWER = ("--unshare-user", "--disable-userns")
-"""Options of bubblewrap 0.8; with them, a process inside cannot make namespaces of its own."""
+"""Options of bubblewrap 0.8. With them, a process inside cannot create namespaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Limits of one process, enforced by the system. Seconds of processor time; memory and files in bytes."""
+    """Limits of one process, which the system enforces: processor time in seconds, memory and files in bytes."""
 
     cpu_seconds: int
     memory: int
@@ -56,7 +58,7 @@ class Resources:
     open_files: int = 256
     processes: int = 256
     scratch: int = 512 << 20
-    """Bytes of all files in the scratch folder. This limit and that on processes need namespaces."""
+    """The most bytes of all files in the scratch folder. This limit, and the limit on processes, need namespaces."""
 
 
 Level = Literal["bubblewrap", "kernel", "process"]
@@ -70,11 +72,11 @@ _WORDS = {"namespaces": "no network", "landlock": "other files hidden by Landloc
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """One level, ready to use. ``program`` is bubblewrap's path, ``options`` are those of its options that work here,
-    ``parts`` those of ``kernel_isolation``.
+    """One level of confinement, ready to use. ``program`` is bubblewrap's path, ``options`` has the options of
+    bubblewrap that work here, and ``parts`` the parts of ``kernel_isolation``.
 
-    ``reason`` says why this is not the strongest level, and how to get that one; it is empty for the strongest level.
-    ``filtered``: a process that loads a kernel can filter its system calls.
+    ``reason`` says why this is not the strongest level, and how to get the strongest level; it is empty for the
+    strongest level. ``filtered`` is True if a process that loads a kernel can filter its system calls.
     """
 
     level: Level
@@ -88,7 +90,9 @@ class Confinement:
 
     @property
     def private_scratch(self) -> bool:
-        """Whether the scratch folder inside is memory of a limited size, which is freed with the process."""
+        """Whether the scratch folder inside is a file system in memory of a limited size, which is freed with the
+        process.
+        """
         return "--size" in self.options or "namespaces" in self.parts
 
     def describe(self) -> str:
@@ -108,10 +112,10 @@ class Confinement:
         readable: Sequence[Path] = (),
         resources: Resources | None = None,
     ) -> list[str]:
-        """The command line that runs ``argv`` inside. ``scratch`` is writable and the working directory.
+        """The command line that runs ``argv`` inside. ``scratch`` is writable, and is the working directory.
 
-        Paths keep their names inside. ``readable`` are files or folders beyond the system's own. A private scratch
-        folder begins with copies of the files that lie in ``scratch``, and leaves nothing there.
+        Paths are the same inside. ``readable`` are files or folders in addition to those of the system. A private
+        scratch folder starts with copies of the files in ``scratch``; what is written to it is lost.
         """
         if self.level == "kernel":
             return self._isolation(argv, scratch, readable, resources)
@@ -122,7 +126,9 @@ class Confinement:
         return [self.program, *self.options, *_binds(scratch, size, readable), "--", *limited]
 
     def with_devices(self, devices: Sequence[Path], readable: Sequence[Path]) -> Confinement:
-        """The same level with access to device files, and to files or folders to read."""
+        """The same level with access to ``devices`` (device files) and, for reading, to the files or folders in
+        ``readable``.
+        """
         if self.level == "process":
             return self
         if self.level == "kernel":
@@ -160,12 +166,12 @@ def python() -> str:
 
 @functools.cache
 def strongest() -> Confinement:
-    """The strongest level that works on this machine; probed once per process (about 10 ms)."""
+    """The strongest level that works on this machine. It is probed once per process, which takes about 10 ms."""
     return find(shutil.which("bwrap"))
 
 
 def find(program: str | None) -> Confinement:
-    """The strongest level that can start a process; ``program`` is bubblewrap's path, or None."""
+    """The strongest level that can start a process. ``program`` is bubblewrap's path, or None without bubblewrap."""
     filtered = _can_filter()
     if program is None:
         return replace(_without_bubblewrap(INSTALL), filtered=filtered)
@@ -184,7 +190,7 @@ _ALLOW = "allow unprivileged user namespaces (in a container: --security-opt sec
 
 
 def _without_bubblewrap(reason: str) -> Confinement:
-    """The strongest level that the system's kernel offers."""
+    """The strongest level without bubblewrap, from the parts that the system's kernel offers."""
     for parts in (("namespaces", "landlock"), ("landlock",), ("namespaces",)):
         found = Confinement("kernel", parts=(*parts, "filter") if _can_filter() else parts, reason=reason)
         if not _probe(found):
@@ -193,7 +199,7 @@ def _without_bubblewrap(reason: str) -> Confinement:
 
 
 def _can_filter() -> bool:
-    """Whether the kernel can filter system calls and notify the parent of them."""
+    """Whether the system's kernel can filter system calls, and pass them to the parent process for a decision."""
     try:
         actions = Path("/proc/sys/kernel/seccomp/actions_avail").read_text(encoding="ascii")
     except OSError:
@@ -234,17 +240,17 @@ def _binds(scratch: Path | None, scratch_bytes: int, readable: Sequence[Path]) -
 
 
 def _bound(option: str, paths: Iterable[Path]) -> list[str]:
-    """Options that show paths inside, under their own names."""
+    """Options of bubblewrap that show paths inside, under the same names."""
     return [word for path in paths for word in (option, str(path), str(path))]
 
 
 def _beyond_usr(paths: Sequence[Path]) -> list[Path]:
-    """The paths, each once, that are not shown in any case."""
+    """The paths, without repetition, that are not visible inside already."""
     return [path for path in dict.fromkeys(paths) if not path.is_relative_to("/usr")]
 
 
 def _limits(resources: Resources, counts_processes: bool) -> dict[str, int]:
-    """Limits by their names in the module ``resource``; that on processes does not apply to root."""
+    """Limits by their names in the module ``resource``. The limit on processes does not apply to root."""
     processes = {"RLIMIT_NPROC": resources.processes} if counts_processes else {}
     return {
         **processes,
@@ -272,7 +278,7 @@ def _limit(resources: Resources, counts_processes: bool) -> list[str]:
 
 
 def _probe(confinement: Confinement) -> str:
-    """Why a process cannot be started at this level; empty if it can."""
+    """Why a process cannot be started at this level; empty if a process can be started."""
     try:
         done = subprocess.run(
             confinement.command(["/bin/sh", "-c", "exit 0"], scratch=None),

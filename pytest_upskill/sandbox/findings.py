@@ -1,6 +1,6 @@
-"""Makes findings and traces from the lines of the driver, and findings from the way in which a process ended.
+"""Makes findings and traces from the lines that the driver prints, and findings from how a process ended.
 
-A kernel could have taken over the process that wrote the lines: they are checked, cleaned and shortened.
+A kernel could have taken control of the process that wrote the lines, so the lines are checked, cleaned and shortened.
 """
 
 from __future__ import annotations
@@ -26,26 +26,28 @@ PLACE = re.compile(r"<(0x[0-9a-f]{1,16})>")
 _QUOTED = re.compile(r"'[^']*'")
 _BROKEN_LAUNCH = "launch-error"
 _CAUSES = {"guard": "out-of-bounds", "input-modified": "write-to-input"}
-"""Findings of the driver about a tensor, and the kind of the device's report that explains them."""
+"""Kinds of the driver's findings about a tensor. The value is the kind of the report from the device that explains the
+finding.
+"""
 
 _SIGNAL_KINDS = {signal.SIGXCPU: "timeout", signal.SIGKILL: "memory-limit"}
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """One line of the driver: a finding, and its address in the kernel's library (hexadecimal, None: unknown)."""
+    """One line of the driver: a finding, and its address in the kernel's library (hexadecimal; None if unknown)."""
 
     finding: Finding
     pc: str | None
 
 
 def parse(lines: Sequence[str]) -> tuple[Reported, ...]:
-    """Read the driver's lines; a line of another form becomes a finding for ``runs``."""
+    """Read the driver's lines. A line in an unknown format becomes a finding for ``runs``."""
     return tuple(_without_echoes([_parse_line(line) for line in lines if line]))
 
 
 def split_notes(lines: Sequence[str]) -> tuple[list[str], tuple[Reported, ...]]:
-    """The lines without notes, and the notes; those of another form are left out."""
+    """The lines that are not notes, and the notes. Notes in an unknown format are left out."""
     noted = [parts for line in lines if line.startswith(_NOTE) and len(parts := line.split("\t", 3)) == 4]
     return [line for line in lines if not line.startswith(_NOTE)], tuple(
         Reported(Finding("memory", kind, clean(message)), _place(pc))
@@ -55,7 +57,9 @@ def split_notes(lines: Sequence[str]) -> tuple[list[str], tuple[Reported, ...]]:
 
 
 def split_coverage(lines: Sequence[str]) -> tuple[list[str], Trace]:
-    """The other lines, and what the line of coverage says; words of another form are left out."""
+    """The lines without the line of coverage, and the trace that this line describes. Words in an unknown format are
+    left out.
+    """
     places = [word for line in lines if line.startswith(_MARK) for word in line.removeprefix(_MARK).split(" ")]
     found = [match for place in places if (match := _TRACED.fullmatch(place))]
     compared = {hex(int(one[1], 16)): _pairs(one[2]) for one in found if one[2]}
@@ -69,20 +73,22 @@ def _pairs(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def located(reported: Sequence[Reported], line_of: Callable[[Sequence[str]], Mapping[str, int]]) -> tuple[Finding, ...]:
-    """The findings with lines of the kernel's source, which ``line_of`` looks up for all places in one call."""
+    """The findings with their lines in the kernel's source. ``line_of`` is called once, with all addresses."""
     places = places_of(reported)
     lines = line_of(places) if places else {}
     return tuple(_with_lines(entry, lines) for entry in reported)
 
 
 def places_of(reported: Sequence[Reported]) -> list[str]:
-    """All addresses in reports: of the findings, and those that their messages name as ``<0x1a2b>``."""
+    """All addresses in reports: those of the findings, and those that messages contain in the form ``<0x1a2b>``."""
     places = {entry.pc for entry in reported if entry.pc is not None}
     return sorted(places.union(*(PLACE.findall(entry.finding.message) for entry in reported)))
 
 
 def _with_lines(reported: Reported, lines: Mapping[str, int]) -> Finding:
-    """A message names further places as ``<0x1a2b>``: the other party of a race, for one."""
+    """The finding with its line. Its message may contain further addresses as ``<0x1a2b>`` (such as the second access
+    of a race), which are replaced by lines.
+    """
 
     def name(place: re.Match[str]) -> str:
         return f"line {lines[place[1]]}" if place[1] in lines else "a place outside the kernel's source"
@@ -93,29 +99,31 @@ def _with_lines(reported: Reported, lines: Mapping[str, int]) -> Finding:
 
 
 def protocol(problem: str) -> Finding:
-    """The process gave an answer that only a process under a kernel's control gives."""
+    """A finding for an answer that breaks the protocol, which happens only if a kernel controls the process."""
     return Finding("runs", "protocol", f"the kernel's process broke the protocol: {problem}")
 
 
 def timeout(seconds: float) -> Finding:
-    """The call was not answered within its time limit."""
+    """A finding for a call that was not answered within its time limit."""
     return Finding("runs", "timeout", f"no answer within the limit of {seconds:g} s; the kernel hangs or is too slow")
 
 
 def item_timeout(seconds: float) -> Finding:
-    """All calls of an item together took longer than their limit."""
+    """A finding for an item whose calls together took longer than their limit."""
     text = f"the calls of this kernel together reached the limit of {seconds:g} s for an item"
     advice = "make the kernel faster, or raise the limit with --upskill-item-timeout"
     return Finding("runs", "item-timeout", f"{text}; {advice}")
 
 
 def flood(limit: int) -> Finding:
-    """The kernel printed more than the limit."""
+    """A finding for a kernel that printed more than the limit."""
     return Finding("runs", "output-limit", f"the kernel printed more than the limit of {limit} bytes in one call")
 
 
 def death(status: int, output: str, memory: int) -> Finding:
-    """The process ended before it answered. ``status`` is as in a shell; ``output`` is what it had printed."""
+    """A finding for a process that ended before it answered. ``status`` is as in a shell; ``output`` is what it had
+    printed.
+    """
     number = status - 128
     if number not in set(signal.Signals):
         text = f"the kernel ended its process with exit status {status} before the call had returned"
@@ -132,7 +140,7 @@ def death(status: int, output: str, memory: int) -> Finding:
 
 
 def clean(text: str) -> str:
-    """Text that can be printed: no control characters, bounded."""
+    """The text without control characters, shortened to a limit, so that it can be printed."""
     printable = "".join(c if c.isprintable() else " " for c in text)
     return printable if len(printable) <= _MESSAGE_LENGTH else printable[:_MESSAGE_LENGTH] + "..."
 
@@ -157,7 +165,9 @@ def _place(pc: str) -> str | None:
 
 
 def _without_echoes(reported: list[Reported]) -> list[Reported]:
-    """The device's reports of a fault, without what the driver found afterwards, which says less."""
+    """The reports, without what the driver found as a consequence of a fault that the device has reported with its
+    address.
+    """
     explained = any(entry.finding.assertion == "runs" and entry.pc is not None for entry in reported)
 
     def echoed(finding: Finding) -> bool:

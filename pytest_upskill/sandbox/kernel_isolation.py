@@ -1,13 +1,14 @@
-"""Confines a program with what the system's kernel offers, if bubblewrap is missing. Imports nothing of ours.
+"""Confines a program with what the system's kernel offers, if bubblewrap is missing. Imports nothing of ours but
+``seccomp``.
 
-Started as ``python -I -S kernel_isolation.py PLAN PROGRAM ARGUMENTS...``; PLAN is JSON: ``parts`` (of
-"namespaces", "landlock", "filter"), ``limits`` (names of the ``resource`` module to numbers), ``scratch`` (a folder,
-or null), ``scratch_bytes``, ``readable``, ``writable`` and ``devices`` (paths), and ``filter`` (of system calls). If a
-part fails, the process ends with the reason before the program starts.
+Started as ``python -I -S kernel_isolation.py PLAN PROGRAM ARGUMENTS...``; PLAN is JSON: ``parts`` (of "namespaces",
+"landlock", "filter"), ``limits`` (names of the ``resource`` module to numbers), ``scratch`` (a folder, or null),
+``scratch_bytes``, ``readable``, ``writable`` and ``devices`` (paths), and ``filter`` (of system calls). If a part
+fails, the process prints the reason and ends before the program starts.
 
-namespaces: no network, no other process, a scratch folder of its own with a limit on its size (user_namespaces(7));
-landlock: only the paths that are named can be opened (landlock(7)); filter: see ``seccomp``. The exit status is the
-program's, as a shell sees it.
+The part "namespaces" hides the network and other processes, and makes a scratch folder with a limit on its size
+(user_namespaces(7)). With "landlock", only the listed paths can be opened (landlock(7)). For "filter" see ``seccomp``.
+The exit status is the program's, as a shell sees it.
 """
 
 import ctypes
@@ -31,7 +32,7 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, IOCTL_DEV = 1, 1 << 1, 1 << 
 READING = EXECUTE | READ_FILE | READ_DIR
 OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
-"""All rights that a version of Landlock knows; from the fifth on they are the same."""
+"""All rights that each version of Landlock knows. From version 5 on they are the same."""
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 CAPABILITIES = 64
@@ -42,11 +43,11 @@ libc.syscall.restype = ctypes.c_long
 
 
 class Refused(Exception):
-    """The system refuses a part of the confinement."""
+    """Raised if the system refuses a part of the confinement."""
 
 
 def main() -> None:
-    """Confine this process, then become the program."""
+    """Confine this process, then replace it by the program."""
     plan, argv = json.loads(sys.argv[1]), sys.argv[2:]
     parts = plan["parts"]
     try:
@@ -68,14 +69,14 @@ def main() -> None:
 
 
 def check(code: int, what: str) -> int:
-    """Raises Refused if a system call failed."""
+    """Raise Refused if a system call failed."""
     if code < 0:
         raise Refused(f"{what}: {os.strerror(ctypes.get_errno())}")
     return code
 
 
 def enter_namespaces(scratch: "str | None", scratch_bytes: int) -> None:
-    """Enter new namespaces, with the same user number."""
+    """Enter new namespaces, in which this process keeps its user number."""
     user, group = os.getuid(), os.getgid()
     check(libc.unshare(NAMESPACES), "namespaces")
     write("/proc/self/setgroups", "deny")
@@ -87,7 +88,7 @@ def enter_namespaces(scratch: "str | None", scratch_bytes: int) -> None:
 
 
 def bound_scratch(scratch: str, size: int) -> None:
-    """Mount memory of a limited size over the scratch folder, with copies of its files."""
+    """Mount a file system in memory, of a limited size, over the scratch folder, and copy its files there."""
     with os.scandir(scratch) as entries:
         held = {entry.name: os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC) for entry in entries if entry.is_file()}
     mount("tmpfs", scratch, "tmpfs", NOSUID | NODEV, f"size={size},mode=700")
@@ -101,7 +102,9 @@ def bound_scratch(scratch: str, size: int) -> None:
 
 
 def become_a_child(readable: "list[str]") -> None:
-    """Fork twice: the namespace's first process, with which all others end, and its child, the program."""
+    """Fork twice. The first child is the namespace's first process; all other processes of the namespace end with it.
+    Its child becomes the program.
+    """
     if first := os.fork():
         wait_for(first)
     seccomp.hide()
@@ -114,19 +117,19 @@ def become_a_child(readable: "list[str]") -> None:
 
 
 def wait_for(child: int) -> None:
-    """Wait for a child and end this process with its status."""
+    """Wait for a child, and end this process with the child's status."""
     _, status = os.waitpid(child, 0)
     os._exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 
 
 def mount(source: str, target: str, kind: "str | None", flags: int, data: "str | None") -> None:
-    """mount(2)."""
+    """Call mount(2)."""
     words = [None if word is None else word.encode() for word in (source, target, kind, data)]
     check(libc.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]), f"mount of {target}")
 
 
 def write(path: str, text: str) -> None:
-    """Write a text with one call, which some files of /proc require."""
+    """Write a text with a single call of write(2), which some files of /proc require."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, text.encode())
@@ -135,7 +138,7 @@ def write(path: str, text: str) -> None:
 
 
 def drop_capabilities() -> None:
-    """Drop all capabilities, also root's; the program gets none back."""
+    """Drop all capabilities, including root's. The program cannot get any back."""
     for number in range(CAPABILITIES):
         libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
@@ -144,7 +147,9 @@ def drop_capabilities() -> None:
 
 
 def restrict_paths(plan: "dict[str, object]") -> None:
-    """Only listed paths can be opened; from version 4 on no TCP, from version 6 on no signals to the outside."""
+    """Allow only the listed paths to be opened. Landlock from version 4 on also forbids TCP, and from version 6 on
+    signals to processes outside.
+    """
     version = check(libc.syscall(CREATE_RULESET, None, 0, 1), "landlock")
     rights = RIGHTS[min(version, 5)]
     words = [rights, 3 if version >= 4 else 0, 3 if version >= 6 else 0]
@@ -171,7 +176,7 @@ class PathBeneath(ctypes.Structure):
 
 
 def allow(ruleset: int, path: str, rights: int) -> None:
-    """Allow access to a file, or a folder and all in it; a missing path needs no rule."""
+    """Allow access to a file, or to a folder and all in it. A missing path gets no rule."""
     try:
         parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,5 +1,5 @@
-"""The parent's side of confined processes: those that answer messages and share memory, and those at the other end of a
-stream of bytes. Both have limits on time and on what they print.
+"""The parent's side of confined processes: of those that answer messages and share memory with the parent, and of those
+that are connected by a stream of bytes. Both kinds have limits on time and on what they print.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one kernel may use: seconds for a call, processor seconds for all calls of a process, and bytes.
+    """The limits of one kernel: seconds for a call, processor seconds for all calls of a process, and bytes.
 
-    ``scratch_memory`` is device memory besides the tensors (0: any amount). On the cpu device ``memory`` bounds it.
+    ``scratch_memory`` limits device memory besides the tensors (0: no limit). On the cpu device, ``memory`` includes
+    it.
     """
 
     seconds: float = 10.0
@@ -47,7 +48,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class PrintedOutput:
-    """What a process prints: its bytes are counted, and the last of them kept."""
+    """The output of a process. Its bytes are counted, and the last bytes are kept."""
 
     def __init__(self, descriptor: int, limit: int) -> None:
         self.descriptor = descriptor
@@ -56,7 +57,7 @@ class PrintedOutput:
         self._count = 0
 
     def restart(self) -> None:
-        """Count from zero again."""
+        """Start counting from zero again."""
         self._count = 0
 
     @property
@@ -68,20 +69,20 @@ class PrintedOutput:
         return self.kept.decode("utf-8", "replace")
 
     def take(self) -> bool:
-        """Read what was printed; False at the end of the stream."""
+        """Read what was printed. Returns False at the end of the stream."""
         part = os.read(self.descriptor, 1 << 16)
         self._count += len(part)
         self.kept = (self.kept + part)[-_KEPT_OUTPUT:]
         return bool(part)
 
     def drain(self) -> None:
-        """Read all that was printed so far."""
+        """Read all that has been printed so far."""
         while not self.exceeds_limit and select.select([self.descriptor], [], [], 0)[0] and self.take():
             pass
 
 
 class MessageProcess(ABC):
-    """A process at the other end of a socket that keeps the bounds of messages. Subclasses start it with ``_begun``."""
+    """A process that is connected by a socket which keeps message bounds. Subclasses call ``_begun`` to start it."""
 
     _output: PrintedOutput
 
@@ -93,7 +94,9 @@ class MessageProcess(ABC):
         self._listener = -1
 
     def _begun(self, begin: Callable[[], T], ending: Callable[[T], Callable[[], object]]) -> T:
-        """What ``begin`` starts at the other end. It ends with this object, as ``ending`` says."""
+        """Start a process with ``begin``, and return what ``begin`` returned. ``ending`` makes the function that ends
+        the process; it is called when this object is deleted, or by ``end``.
+        """
         try:
             started = begin()
         except BaseException:
@@ -106,13 +109,15 @@ class MessageProcess(ABC):
 
     @abstractmethod
     def _status(self, seconds: float) -> int | None:
-        """The exit status as in a shell, waiting up to ``seconds``; None if the process does not end."""
+        """Wait up to ``seconds`` for the process to end. Returns the exit status as in a shell; None if the process
+        does not end.
+        """
 
     def _answer_listener(self) -> None:  # noqa: B027 - only some processes have a listener
-        """Answers one question that is read from ``_listener``."""
+        """Answer one request that is read from ``_listener``."""
 
     def exchange(self, message: bytes) -> tuple[bytes | Finding, float]:
-        """Send a message; returns the reply, or a finding that says why there is none, and the seconds it took."""
+        """Send a message. Returns the reply, or a finding that says why there is none; and the seconds it took."""
         self._output.restart()
         self._output.kept = b""
         began = time.monotonic()
@@ -158,12 +163,12 @@ class MessageProcess(ABC):
         return findings.death(status, self._output.text, self._limits.memory)
 
     def printed(self) -> str:
-        """The last of what it printed during the last exchange."""
+        """The last part of what the process printed during the last exchange."""
         self._output.drain()
         return self._output.text
 
     def end(self) -> None:
-        """End the process and free everything; may be called again."""
+        """End the process and free all resources. It may be called again."""
         self.memory.unmap()
         self._finalizer()
 
@@ -177,7 +182,9 @@ Cause = Literal["ended", "timeout", "flood"]
 
 
 class Unanswered(Exception):
-    """The process did not answer: it ended, took too long, or printed too much. ``detail`` says how it ended."""
+    """Raised if the process did not answer because it ended, took too long, or printed too much. ``detail`` says how it
+    ended.
+    """
 
     def __init__(self, cause: Cause, detail: str = "") -> None:
         super().__init__(f"{cause}: {detail}")
@@ -186,8 +193,9 @@ class Unanswered(Exception):
 
 
 class ByteStreamProcess(process.ConnectedProcess):
-    """A process at the other end of a stream, started without waiting for it. ``argv`` makes its command line from the
-    descriptor of its end. It shares no memory: data that was checked cannot change afterwards.
+    """A process that is connected by a stream of bytes. It is started without waiting for it. ``argv`` makes its
+    command line from the descriptor of its end of the stream. The process shares no memory with the parent, so data
+    that was checked cannot change afterwards.
     """
 
     def __init__(
@@ -200,7 +208,7 @@ class ByteStreamProcess(process.ConnectedProcess):
         resources: Resources,
         output_bytes: int,
     ) -> None:
-        """``output_bytes`` may be printed between two calls of ``begin``."""
+        """``output_bytes`` is the most that the process may print between two calls of ``begin``."""
         super().__init__(
             socket.SOCK_STREAM,
             lambda descriptor: confinement.command(argv(descriptor), readable=readable, resources=resources),
@@ -210,12 +218,12 @@ class ByteStreamProcess(process.ConnectedProcess):
         self._output = PrintedOutput(self._printed, output_bytes)
 
     def begin(self, seconds: float) -> float:
-        """Start to count time and output of one exchange; returns its deadline."""
+        """Start to count the time and the output of one exchange. Returns the deadline."""
         self._output.restart()
         return time.monotonic() + seconds
 
     def has_unread(self) -> bool:
-        """Whether there are bytes that were not read. False if the process has closed the stream."""
+        """Whether there are unread bytes. False if the process has closed the stream."""
         try:
             return bool(self._channel.recv(1, socket.MSG_PEEK))
         except (BlockingIOError, ConnectionError):
@@ -234,7 +242,7 @@ class ByteStreamProcess(process.ConnectedProcess):
                 raise self._ended() from None
 
     def receive(self, size: int, deadline: float) -> bytearray:
-        """Exactly ``size`` bytes. Raises Unanswered."""
+        """Receive exactly ``size`` bytes. Raises Unanswered."""
         data = bytearray(size)
         left = memoryview(data)
         while left:
@@ -251,7 +259,9 @@ class ByteStreamProcess(process.ConnectedProcess):
         return data
 
     def _wait(self, event: int, deadline: float) -> None:
-        """Wait until the stream is ready. Meanwhile read what is printed, or the process could block on it."""
+        """Wait until the stream is ready. Meanwhile, read what the process prints, because it would block if the pipe
+        were full.
+        """
         poller, output = select.poll(), self._output
         poller.register(self._channel, event)
         poller.register(output.descriptor, select.POLLIN)
@@ -276,12 +286,12 @@ class ByteStreamProcess(process.ConnectedProcess):
         return Unanswered("ended", describe_status(process.status_of(self._process)))
 
     def printed(self) -> str:
-        """The last of what it printed, in one line."""
+        """The last part of what the process printed, in one line."""
         return clean(" ".join(self._output.text.split()))
 
 
 def describe_status(status: int) -> str:
-    """How a process ended, from its exit status as a shell sees it."""
+    """Say how a process ended, from its exit status as a shell sees it."""
     number = status - 128
     if number <= 0 or number >= 65:
         return f"exit status {status}"

@@ -1,7 +1,7 @@
 """Starts confined processes, and ends them reliably: no zombie, no leaked descriptor, no orphan.
 
-Processes are started from one thread that lives as long as this process: PR_SET_PDEATHSIG refers to the parent's
-thread, and the threads of a pool end earlier.
+All processes are started from one thread that lives as long as this process. Other threads may end earlier, and
+PR_SET_PDEATHSIG would kill a process when the thread that started it ends.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a process ended: its exit status as in a shell (128 + N for signal N), and its stdout and stderr."""
+    """How a process ended: its exit status as in a shell (128 + N for signal N), and its output."""
 
     status: int
     output: str
@@ -45,7 +45,9 @@ _stop = threading.local()
 
 
 def stop_on(descriptor: int) -> None:
-    """From now on ``run`` in this thread ends its process and raises CancelledError once the descriptor is readable."""
+    """From now on, if the descriptor becomes readable, ``run`` in this thread ends its process and raises
+    CancelledError.
+    """
     _stop.descriptor = descriptor
 
 
@@ -58,7 +60,9 @@ def run(
     output_bytes: int = 1 << 20,
     pass_fds: Sequence[int] = (),
 ) -> Ran:
-    """Run a command to its end, or to the limit on time (s) or output (bytes), which end its whole process group."""
+    """Run a command until it ends. If it exceeds the limit on time (s) or output (bytes), its whole process group is
+    killed.
+    """
     process = start(argv, cwd=cwd, environment=environment, pass_fds=pass_fds)
     assert process.stdout is not None
     try:
@@ -106,9 +110,9 @@ def start(
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and its group, wait for it, and close its pipe. May be called again.
+    """Kill a process and its group, wait for it, and close its pipe. It may be called again.
 
-    Raises SandboxError if the process does not end: a GPU's driver can block it forever.
+    Raises SandboxError if the process does not end. This can happen because a GPU's driver can block it forever.
     """
     if process.returncode is None:
         # The group first: the number of its leader is not reused before ``wait``.
@@ -127,9 +131,9 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def end_all() -> None:
-    """Kill all processes that run, so that those who wait for them go on; later ones are not started.
+    """Kill all running processes, so that the threads that wait for them continue. No process is started afterwards.
 
-    For the handler of a signal that ends this process.
+    Signal handlers that end this process call this.
     """
     _ending.set()
     for group in list(_running):
@@ -138,7 +142,7 @@ def end_all() -> None:
 
 
 def has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether the process ends within ``seconds``; it is not reaped."""
+    """Whether the process ends within ``seconds``. The process is not reaped."""
     if process.returncode is not None:
         return True
     descriptor = os.pidfd_open(process.pid)
@@ -149,13 +153,13 @@ def has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def status_of(process: subprocess.Popen[bytes]) -> int:
-    """The exit status as in a shell; bubblewrap reports its child's in the same way."""
+    """The exit status as in a shell. bubblewrap reports its child's status in the same form."""
     code = process.returncode
     return 128 - code if code < 0 else code
 
 
 def _drain(descriptor: int, deadline: float, limit: int) -> tuple[bytes, bool, bool]:
-    """Read to the end; returns the output, whether time ran out, and whether there was more than ``limit``."""
+    """Read to the end. Returns the output, whether time ran out, and whether there was more than ``limit``."""
     parts: list[bytes] = []
     size = 0
     with selectors.DefaultSelector() as selector:
@@ -179,9 +183,10 @@ def _drain(descriptor: int, deadline: float, limit: int) -> tuple[bytes, bool, b
 
 
 class ConnectedProcess:
-    """A process at the other end of a socket, started without waiting for it. It ends with this object.
+    """A process that is connected by a socket. It is started without waiting for it, and ends when this object is
+    deleted.
 
-    ``argv`` makes its command line from the number of the descriptor that is its end. Raises SandboxError.
+    ``argv`` makes its command line from the number of the descriptor of its end of the socket. Raises SandboxError.
     """
 
     def __init__(
@@ -201,18 +206,20 @@ class ConnectedProcess:
         self._finalizer = weakref.finalize(self, release, ending(self._process), self._channel, [])
 
     def end(self) -> None:
-        """End the process and free everything; may be called again."""
+        """End the process and free all resources. It may be called again."""
         self._finalizer()
 
 
 def ending(started: subprocess.Popen[bytes]) -> Callable[[], None]:
-    """What ends a process; does nothing in a fork of ours, which inherits finalizers: the process is not its own."""
+    """A function that ends a process. In a fork of this process, which inherits the finalizers, the function does
+    nothing, because the process does not belong to the fork.
+    """
     owner = os.getpid()
     return lambda: end(started) if owner == os.getpid() else None
 
 
 def release(end_it: Callable[[], object] | None, channel: socket.socket, descriptors: list[int]) -> None:
-    """End what was started at the other end, if anything was, and close what leads to it."""
+    """End a process with ``end_it`` if there is one, and close the channel and the descriptors."""
     if end_it is not None:
         end_it()
     channel.close()
@@ -222,7 +229,9 @@ def release(end_it: Callable[[], object] | None, channel: socket.socket, descrip
 
 @functools.cache
 def _spawner(owner: int) -> ThreadPoolExecutor:
-    """One thread that starts the processes of all others; a forked process has its own."""
+    """An executor with one thread, which starts the processes for all threads. A forked process gets an executor of its
+    own.
+    """
     return ThreadPoolExecutor(1, f"upskill-spawner-{owner}")
 
 

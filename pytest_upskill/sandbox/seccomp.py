@@ -1,7 +1,7 @@
-"""What a confined process gives up permanently: core dumps, debuggers, resources and system calls.
+"""Functions by which a confined process gives up rights permanently: core dumps, debuggers, resources and system calls.
 
-Programs that run in their own processes import this module from their own folder (``import seccomp``), so it imports
-nothing from this package. Their parent passes them their filters, which ``system_call_filters`` makes.
+Programs that run in their own processes import this module from its own folder (``import seccomp``), so it imports
+nothing from this package. Their parent passes them the filters, which ``system_call_filters`` makes.
 """
 
 import ctypes
@@ -17,25 +17,25 @@ SECCOMP = 317
 SET_MODE_FILTER = 1
 NEW_LISTENER = 8
 OWN_PROCESS = 0x7FFFFFFF
-"""Stands for the number of the process that installs a filter; no process has this one."""
+"""Stands for the number of the process that installs a filter. No process has this number."""
 
 
 def hide() -> None:
-    """Forbid core dumps and debuggers for this process; it is killed when its parent ends."""
+    """Forbid core dumps and debuggers for this process, and have it killed when its parent ends."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
 
 
 def limit(what: int, bound: int) -> None:
-    """Set a limit of the module ``resource`` that cannot be raised again."""
+    """Set a limit of the module ``resource``. It cannot be raised again."""
     _, hard = resource.getrlimit(what)
     least = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
     resource.setrlimit(what, (least, least))
 
 
 def address_space() -> int:
-    """Bytes that this process has mapped; 0 if /proc is hidden."""
+    """The bytes that this process has mapped; 0 if /proc is hidden."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - pathlib takes 10 ms to load
             return int(file.read().split()[0]) * resource.getpagesize()
@@ -50,12 +50,14 @@ class Program(ctypes.Structure):
 
 
 def install(rules: str) -> bool:
-    """Add a filter (hexadecimal) to the installed ones; False if there is none, or the kernel refuses it."""
+    """Add a filter (hexadecimal) to those that are installed. Returns False if ``rules`` is empty, or if the system's
+    kernel refuses the filter.
+    """
     return _install(rules, 0) >= 0
 
 
 def listen(rules: str) -> int:
-    """Add a filter that asks the parent; returns the descriptor from which the requests are read, or -1."""
+    """Add a filter that asks the parent. Returns the descriptor from which the parent reads the requests, or -1."""
     return _install(rules, NEW_LISTENER)
 
 

@@ -1,4 +1,4 @@
-"""Memory that is shared with one confined process, and the arguments of a call in it."""
+"""Memory that is shared with one confined process, and the place of a call's arguments in it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from pytest_upskill.errors import SandboxError
 from pytest_upskill.records import Call, ScalarArgument, TensorArgument
 
 POISONS = (0x7FF9, 0xFFFA)
-"""Patterns of two bytes that fill outputs, used alternately: NaNs of every floating dtype, which no GPU computes. All
-their bytes differ."""
+"""Two-byte patterns that fill outputs before a call, used alternately. They are NaNs in every floating-point dtype,
+which no GPU computes. All their bytes differ.
+"""
 POISON_OF_REPEATS = 0x7FFC
-"""Used in repeated calls: an element that is never written has other bits in a repeat, even if a NaN is expected."""
+"""The pattern in repeated calls. An element that the kernel never writes has other bits in a repeat, even if a NaN is
+expected, so it is noticed.
+"""
 FRESH_EVERY = 4
-"""One repeat in four starts in a fresh process: a kernel could store its answers and repeat them."""
+"""One repeat in four starts in a fresh process, because a kernel could store its answers and repeat them."""
 
 SCALAR_FORMAT = {"float": "<f", "int": "<q", "bool": "<?"}
 _ALIGNMENT = 64
 
 
 class SharedMemory:
-    """Anonymous memory of a fixed size (bytes); pages are allocated when they are written.
+    """Anonymous memory of a fixed size (bytes). Its pages are allocated when they are written.
 
-    Seals prevent the other process from shrinking it (which would be a bus error here) and from growing it. The owner
-    closes ``descriptor``.
+    Seals prevent the other process from growing the memory and from shrinking it, which would cause a bus error here.
+    The owner closes ``descriptor``.
     """
 
     def __init__(self, size: int) -> None:
@@ -40,7 +43,7 @@ class SharedMemory:
         fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, seals)
 
     def map(self, size: int) -> None:
-        """Map at least ``size`` bytes. Raises SandboxError beyond the memory's own size."""
+        """Map at least ``size`` bytes. Raises SandboxError if the memory is smaller."""
         if size > self._size:
             raise SandboxError(
                 f"a call needs {size} bytes for its tensors, more than the limit of {self._size}; lower the case's dims"
@@ -51,7 +54,7 @@ class SharedMemory:
             self.view = memoryview(self._map)
 
     def unmap(self) -> None:
-        """Remove the mapping; may be called again."""
+        """Remove the mapping. It may be called again."""
         self.view.release()
         self.view = memoryview(b"")
         if self._map is not None:
@@ -60,7 +63,7 @@ class SharedMemory:
 
 
 class Places:
-    """The offset of each argument of a call in the shared memory, and the bytes that all of them take."""
+    """The offset of each argument of a call in the shared memory, and the bytes that all arguments need together."""
 
     def __init__(self, call: Call) -> None:
         self.all: list[tuple[TensorArgument | ScalarArgument, int]] = []
@@ -74,13 +77,13 @@ class Places:
         self.size = max(self.size, _ALIGNMENT)
 
     def write_inputs(self, memory: memoryview) -> None:
-        """Copy the tensors but for outputs. Raises SandboxError for data of another size."""
+        """Copy all tensors but the outputs. Raises SandboxError if the data of a tensor does not have its size."""
         for argument, offset in self.tensors:
             if argument.role != "output":
                 memory[offset : offset + argument.nbytes] = bytes_of(argument)
 
     def outputs(self, memory: memoryview) -> dict[str, bytes]:
-        """Copies of the outputs: the process could still write to its own."""
+        """Copies of the outputs. They are copied because the process could still write to the shared memory."""
         return {
             argument.name: bytes(memory[offset : offset + argument.nbytes])
             for argument, offset in self.tensors
@@ -94,7 +97,7 @@ def size_of(argument: TensorArgument | ScalarArgument) -> int:
 
 
 def bytes_of(argument: TensorArgument) -> memoryview:
-    """The data of a tensor. Raises SandboxError for data of another size."""
+    """The data of a tensor. Raises SandboxError if it does not have the tensor's size."""
     view = memoryview(argument.data if argument.data is not None else b"")
     if view.nbytes != argument.nbytes:
         raise SandboxError(

@@ -1,4 +1,4 @@
-"""Looks up the lines of addresses in a built library, in a confined process."""
+"""Looks up the source lines of addresses in a built library. The lookup runs in a confined process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Symbols:
         self._known: dict[str, int | None] = {}
 
     def lines(self, places: Sequence[str]) -> Mapping[str, int]:
-        """The 1-based line of each place (hexadecimal offset) that lies in the student's source."""
+        """The 1-based lines by place (hexadecimal offset). Places outside the student's source are left out."""
         unknown = [place for place in places if place not in self._known]
         if unknown and self._source_name:
             self._known.update(self._look_up(unknown))
@@ -45,7 +45,7 @@ class Symbols:
 
 
 def _parse(output: str, source_name: str) -> dict[str, int | None]:
-    """One block for each address: itself, then its frames, innermost first."""
+    """Read the output of addr2line. Each address has a block: the address, then its frames, innermost first."""
     frame_of_source = re.compile(rf"(?:^|/){re.escape(source_name)}:(\d+)")
     lines: dict[str, int | None] = {}
     place = ""

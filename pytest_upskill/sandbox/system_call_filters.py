@@ -1,7 +1,7 @@
-"""Filters of system calls (seccomp) for confined processes, as Berkeley packet filters in hexadecimal.
+"""Makes filters of system calls (seccomp) for confined processes, as Berkeley packet filters in hexadecimal.
 
-For x86-64; elsewhere a filter is empty, and ``seccomp`` installs none. Sources: seccomp(2), seccomp_unotify(2), and
-the kernel's Documentation/userspace-api/seccomp_filter.rst.
+The filters are for x86-64. On other architectures a filter is empty, and ``seccomp`` installs nothing. Sources:
+seccomp(2), seccomp_unotify(2), and the kernel's Documentation/userspace-api/seccomp_filter.rst.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 _SIGNALS = ("kill", "rt_sigqueueinfo", "tgkill", "rt_tgsigqueueinfo")
 FOR_CUDA = ("socket", "connect", "bind")
-"""CUDA's driver shares descriptors through a local socket with an abstract name. With a GPU local sockets are allowed;
-those of bubblewrap's network namespace reach no other process."""
+"""System calls for local sockets. CUDA's driver shares descriptors through a local socket with an abstract name, so
+these calls are allowed with a GPU. bubblewrap's network namespace keeps such sockets from reaching other processes.
+"""
 
 REFUSED = _words(
     "ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd mount umount2 unshare setns pivot_root chroot "
@@ -45,20 +46,22 @@ REFUSED = _words(
     "keyctl reboot init_module delete_module finit_module acct settimeofday swapon swapoff sethostname setdomainname "
     "iopl ioperm quotactl clock_settime fanotify_init migrate_pages move_pages process_madvise"
 )
-"""Neither a compiler nor a kernel needs these."""
+"""System calls that neither a compiler nor a kernel needs."""
 
 REFUSED_TO_KERNELS = _words(
     "socket connect bind socketpair fork vfork execve execveat setpgid setsid tkill pidfd_send_signal pidfd_open "
     "setrlimit setpriority sched_setscheduler sched_setaffinity sched_setattr"
 )
-"""The host code of a kernel does not need these; threads stay possible."""
+"""System calls that the host code of a kernel does not need. Creating threads stays possible."""
 
 _REFUSED_WITHOUT_GPU = _words(
     "creat rename renameat renameat2 mkdir mkdirat rmdir unlink unlinkat link linkat symlink symlinkat mknod mknodat "
     "truncate chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes utimensat setxattr lsetxattr "
     "fsetxattr shmget semget msgget mq_open memfd_create memfd_secret"
 )
-"""Calls that make or change files, or memory outside the limits of the process. CUDA's driver does some of it."""
+"""System calls that create or change files, or memory outside the limits of the process. CUDA's driver uses some of
+them.
+"""
 
 
 @functools.cache
@@ -92,7 +95,7 @@ def for_kernels(on_gpu: bool = False) -> str:
 
 @functools.cache
 def without_new_code() -> str:
-    """The filter of a process that has loaded all its code: no memory becomes executable, no code moves."""
+    """The filter of a process that has loaded all its code. It forbids making memory executable, and moving code."""
     steps = b""
     for name in ("mmap", "mprotect", "pkey_mprotect"):
         steps += _when(name, _step(_LOAD, _argument(2)) + _step(_ANY_BIT, _PROT_EXEC, 0, 1) + _REFUSE_OR_ALLOW)
@@ -102,24 +105,26 @@ def without_new_code() -> str:
 
 @functools.cache
 def for_compilers(sockets: bool) -> str:
-    """The filter of a compiler and what it starts."""
+    """The filter of a compiler and of the processes that it starts."""
     return _filter(_refuse([*REFUSED, *(() if sockets else ("socket",))]))
 
 
 @functools.cache
 def asking_for_threads() -> str:
-    """A filter that asks the holder of the listener for each new thread."""
+    """A filter that passes each request for a new thread to the holder of the listener."""
     return _filter(_when("clone", _step(_RETURN, _ASK)))
 
 
 @functools.cache
 def without_threads() -> str:
-    """The filter of a process that has all its threads already."""
+    """The filter of a process that has started all its threads."""
     return _filter(_when("clone3", _step(_RETURN, _ENOSYS)) + _refuse(["clone"]))
 
 
 def _filter(steps: bytes) -> str:
-    """``steps`` after the number of the call is loaded; other architectures are killed, other calls allowed."""
+    """A filter that loads the number of the system call, then runs ``steps``. Other architectures are killed; calls
+    that no step decides on are allowed.
+    """
     if os.uname().machine != "x86_64":
         return ""
     first = _step(_LOAD, 4) + _step(_EQUAL, _X86_64, 1) + _step(_RETURN, _KILL) + _step(_LOAD, 0)
@@ -132,24 +137,26 @@ def _refuse(names: Iterable[str]) -> bytes:
 
 
 def _only_reading(name: str, place: int) -> bytes:
-    """Opening a file is allowed if its flags, the argument at ``place``, neither write nor create."""
+    """Steps that allow opening a file only if its flags, in the argument at ``place``, neither write nor create."""
     steps = _step(_LOAD, _argument(place)) + _step(_AND, _WRITING) + _step(_EQUAL, 0, 1)
     return _when(name, steps + _REFUSE_OR_ALLOW)
 
 
 def _when(name: str, steps: bytes) -> bytes:
-    """The steps, for the system call of this name alone."""
+    """The steps, preceded by a test that skips them unless the system call has this name."""
     return _step(_EQUAL, numbers()[name], 0, len(steps) // _STEP_BYTES) + steps
 
 
 def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
-    """One instruction of the packet filter; the jumps count the instructions that they skip."""
+    """One instruction of the packet filter. ``yes`` and ``no`` count the instructions that a comparison skips."""
     return code.to_bytes(2, "little") + bytes((yes, no)) + value.to_bytes(4, "little")
 
 
 _STEP_BYTES = 8
 _REFUSE_OR_ALLOW = _step(_RETURN, _EPERM) + _step(_RETURN, _ALLOW)
-"""A comparison before it skips the first of the two, or leads to it."""
+"""Two instructions, for use after a comparison: the first refuses the call, and the second allows it. The comparison
+jumps over the first instruction to allow the call.
+"""
 
 
 def _argument(number: int) -> int:
@@ -158,8 +165,9 @@ def _argument(number: int) -> int:
 
 
 MOST_THREADS = 64
-"""Threads of one process at a time: the system's own limit (RLIMIT_NPROC) does not apply to root. A kernel's host code
-needs one, CUDA's driver a few."""
+"""The most threads of one process at a time. The system's own limit (RLIMIT_NPROC) does not apply to root. A kernel's
+host code needs one thread, CUDA's driver a few.
+"""
 
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
 _REQUEST = struct.Struct("<QII64s")
@@ -168,7 +176,9 @@ _CONTINUE = 1
 
 
 def answer(listener: int, most: int = MOST_THREADS) -> bool:
-    """Answers one request for a thread; False if it was refused. Ignores a process that has ended since."""
+    """Answer one request for a thread. Returns False if the thread was refused. Ignores requests of processes that have
+    ended.
+    """
     request = bytearray(_REQUEST.size)
     try:
         fcntl.ioctl(listener, _RECEIVE, request)

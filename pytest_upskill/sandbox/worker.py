@@ -1,17 +1,18 @@
-"""The process in which kernels run. It imports few modules of the standard library, for a fast start, and ``seccomp``.
+"""The process in which kernels run. For a fast start, it imports few modules of the standard library, and ``seccomp``.
 
-Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE SECONDS FILTER THREADS CODE``: two inherited
-descriptors (a socket that keeps the bounds of messages, and the memory that tensors are passed in), limits (bytes,
-seconds, bytes), the device, ``cpu`` or ``cuda``, the limit on a call (s), and three filters of system calls: that of
-kernels, that of new threads, and that of new code, which is installed before a constructor of the kernel runs (empty:
-none). The parent first sends the descriptors of the library with the driver and of the
-kernel's (on a GPU the two are one library, with one descriptor), then one message for each call: a nonce of 8 bytes,
-8 bytes with the size of the shared memory in use, and the request, whose format only the driver knows. The answer is
-the nonce and the driver's lines.
+Started as ``python -I -S worker.py CONTROL SHARED MEMORY CPU FILE DEVICE SECONDS FILTER THREADS CODE``. CONTROL and
+SHARED are inherited descriptors: a socket that keeps the bounds of messages, and the memory in which tensors are
+passed. MEMORY, CPU and FILE are limits (bytes, seconds, bytes). DEVICE is ``cpu`` or ``cuda``, and SECONDS the limit on
+a call. FILTER, THREADS and CODE are filters of system calls (empty: none): for kernels, for new threads, and for new
+code; the last one is installed before a constructor of the kernel runs.
 
-An answer that was made before its call does not have the nonce. A kernel shares this process, and can read the nonce
-while it runs; it can forge the lines of its own call, and nothing else: the parent judges its results from the bytes in
-the shared memory, and from the way in which the process ends.
+The parent first sends the descriptors of two libraries, the driver's and the kernel's (on a GPU, one library contains
+both). Then it sends one message for each call: a nonce of 8 bytes, 8 bytes with the size of the shared memory in use,
+and the request, whose format only the driver knows. The answer is the nonce and the driver's lines.
+
+An answer that was made before its call does not have the nonce. A kernel shares this process, so it can read the nonce
+while it runs, and forge the lines of its own call. It can forge nothing else, because the parent judges its results
+from the bytes in the shared memory and from the way in which the process ends.
 """
 
 import _socket
@@ -65,7 +66,9 @@ def main() -> None:
 
 
 def say_ready(channel: "_socket.socket", listener: int) -> None:
-    """Tell the parent, with the descriptor for requests for threads, if there is a filter."""
+    """Tell the parent that the process is ready. If there is a filter for new threads, the message carries its
+    listener's descriptor.
+    """
     if listener < 0:
         channel.send(b"ready")
         return
@@ -75,7 +78,7 @@ def say_ready(channel: "_socket.socket", listener: int) -> None:
 
 
 class Window:
-    """The mapped part of the shared memory: as much as any call needed so far."""
+    """The mapped part of the shared memory. It is as large as the largest call so far."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -83,7 +86,7 @@ class Window:
         self.start = 0
 
     def address(self, size: int) -> int:
-        """The address of a mapping of at least ``size`` bytes."""
+        """The address of the mapping, which is enlarged to at least ``size`` bytes if necessary."""
         if size > self.size:
             self.map = mmap.mmap(self.descriptor, size)
             self.start = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
@@ -92,7 +95,9 @@ class Window:
 
 
 def receive_libraries(channel: "_socket.socket") -> tuple[str, str]:
-    """Paths of the runtime and of the kernel's library, received as open files: their folders are not visible."""
+    """The paths of the runtime and of the kernel's library. They are received as open files, because their folders are
+    not visible.
+    """
     space = _socket.CMSG_SPACE(8)
     data, ancillary, _, _ = channel.recvmsg(16, space)
     if not data:
@@ -103,7 +108,7 @@ def receive_libraries(channel: "_socket.socket") -> tuple[str, str]:
 
 
 def open_gpu() -> None:
-    """Make the GPU's context before the kernel is loaded: a failure is the machine's fault."""
+    """Create the GPU's context before the kernel is loaded, so that a failure is known to be the machine's fault."""
     cuda = ctypes.CDLL("libcuda.so.1")
     context = ctypes.c_void_p()
     code = cuda.cuInit(0) or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
@@ -115,10 +120,10 @@ def open_gpu() -> None:
 
 
 def limit_resources(memory: int, cpu_seconds: int, file_size: int, on_gpu: bool) -> None:
-    """Set limits of this process, which only root outside of bubblewrap can raise again.
+    """Set limits of this process. Only root outside of bubblewrap can raise them again.
 
-    CUDA's driver reserves terabytes of address space and opens many files: with a GPU, the limit on memory counts
-    private writable memory only.
+    CUDA's driver reserves terabytes of address space and opens many files. Therefore, with a GPU, the limit on memory
+    counts private writable memory only.
     """
     seccomp.limit(resource.RLIMIT_CORE, 0)
     seccomp.limit(resource.RLIMIT_DATA if on_gpu else resource.RLIMIT_AS, memory)

@@ -82,7 +82,7 @@ CHECKS = "  TORCH_CHECK(x.is_contiguous()"
         (kernel(("c < cols;", "c + 1 < cols;")), "correct[float32]", ""),
         (kernel(("  return out;", "  return out.mul(1.0);")), "contract", "it calls the operator 'mul_Scalar' of torch, which computes"),
         (kernel(("  return out;", '  throw std::runtime_error("no");')), "runs", "no"),
-        (kernel(("  return out;", "  _exit(0);"), ("#include", "#include <unistd.h>\n#include")), "runs", "exit status 0"),
+        (kernel(("  return out;", "  _exit(0);"), ("#include", "#include <unistd.h>\n#include")), "contract", "it calls '_exit'; kernels may not end the process"),
         (kernel(("  return out;", "  return x;")), "correct[float32]", ""),
         (kernel(("torch::empty_like(x)", "torch::emptylike(x)")), "compiles", "scale_rows.cpp:8:"),
         (kernel(("double factor) {", "double factor, int) {")), "loads", "undefined symbol"),

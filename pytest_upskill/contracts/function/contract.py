@@ -1,5 +1,5 @@
-"""The contract ``function``: its part of a prompt, and the search for the function in a reply: the last closed block of
-the answer that defines it. Compiles Python, runs none. See ``contracts.base.Contract``.
+"""The contract ``function``: its part of a prompt, and the search for the function in a reply. The last closed block of
+the answer that defines the function counts. Compiles Python, but runs none. See ``contracts.base.Contract``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Token = tokenize.TokenInfo
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """``kind`` is empty for a positional parameter."""
+    """A parameter of a function. ``kind`` is empty for a positional parameter."""
 
     name: str
     kind: Literal["", "keyword", "*", "**"]
@@ -55,7 +55,7 @@ class Definition:
 
 
 def definitions(source: str, name: str) -> list[Definition]:
-    """The definitions of a name, in order, in a source that Python can compile."""
+    """The definitions of a name in a source, in order. The source must compile."""
     found = []
     for statement in _statements(source):
         words = [token.string for token in statement]
@@ -72,7 +72,7 @@ def definitions(source: str, name: str) -> list[Definition]:
 
 
 def _statements(source: str) -> Iterator[list[Token]]:
-    """The tokens of each logical line, including those after a ``;``."""
+    """The tokens of each statement, including statements after a ``;``."""
     line: list[Token] = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -101,7 +101,7 @@ def _parameters(words: Sequence[str]) -> list[Parameter]:
 
 
 def _parts(words: Sequence[str]) -> Iterator[list[str]]:
-    """The words between the commas of the first pair of parentheses, without those in further brackets."""
+    """The words between the commas of the first pair of parentheses. Words inside further brackets are left out."""
     depth, in_lambda = 1, False
     part: list[str] = []
     for word in islice(dropwhile(lambda word: word != "(", words), 1, None):
@@ -172,13 +172,13 @@ def _rules(signature: Signature) -> list[str]:
 
 
 MAX_SOURCE = 200_000
-"""Characters of a source; the longest that people write are a tenth as long."""
+"""The most characters of a source. The longest sources that people write have a tenth of it."""
 MAX_BLOCKS = 100
-"""Blocks that are examined at most."""
+"""The most blocks that are examined."""
 
 
 def extract_function(text: str, signature: Signature) -> Extraction:
-    """The source of a reply, with the line in the reply where it starts."""
+    """Find the source in a reply, with the line in the reply where it starts."""
 
     def judge(fence: Fence, blocks: Blocks) -> tuple[str, bool]:
         complaint = problem(fence.source, signature)
@@ -190,7 +190,7 @@ def extract_function(text: str, signature: Signature) -> Extraction:
 
 
 def problem(source: str, signature: Signature) -> str | None:
-    """Why a source does not define the function asked for; None if it does."""
+    """Why a source does not define the required function; None if it does."""
     if len(source) > MAX_SOURCE:
         return f"the source has {len(source)} characters; at most {MAX_SOURCE}: shorten it"
     if wrong := _syntax_problem(source):
@@ -205,11 +205,15 @@ def problem(source: str, signature: Signature) -> str | None:
 
 _KINDS = {"async def": "is an async function", "class": "is a class", "=": "is not defined by 'def'"}
 _WARNINGS = ("invalid escape sequence", "invalid octal escape", '"is" with', '"is not" with')
-"""Warnings of Python, which are errors if the user's pytest turns warnings into errors."""
+"""Python's warnings that become errors if the user's pytest turns warnings into errors. They do not count as syntax
+errors.
+"""
 
 
 def _syntax_problem(source: str) -> str | None:
-    """The syntax error of a source, or None. Several threads read replies, and no thread can ignore warnings alone."""
+    """The syntax error of a source, or None. Warnings are not suppressed, because several threads read replies, and
+    warnings can be suppressed only for all threads at once.
+    """
     try:
         compile(source, SOURCE_NAME, "exec", dont_inherit=True)
     except SyntaxError as error:
@@ -243,7 +247,7 @@ _WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The operator's arguments in order, and its results; sizes are not parameters, since tensors have shapes."""
+    """The operator's arguments in order, and its results. Sizes are not parameters, because tensors have shapes."""
 
     name: str
     dtypes: tuple[str, ...]
@@ -258,7 +262,7 @@ class Signature:
 
     @property
     def entry(self) -> str:
-        """JSON, as ``PythonLanguage.build`` reads it."""
+        """The entry as JSON, in the form that ``PythonLanguage.build`` reads."""
         results = [one.name for one in self.results]
         plain = {"name": self.name, "results": results, "forbid": self.forbid, "vectorised": self.vectorised}
         return json.dumps(plain)
@@ -274,7 +278,7 @@ def derive(case: Case, results: ResultFacts) -> Signature:
 
 
 def declaration(signature: Signature) -> str:
-    """The first line of the definition, as the prompt shows it."""
+    """The first line of the required definition, as the prompt shows it."""
     kinds = [one.kind if isinstance(one, ScalarParameter) else "torch.Tensor" for one in signature.parameters]
     names = [f"{one.name}: {kind}" for one, kind in zip(signature.parameters, kinds, strict=True)]
     returns = ", ".join("torch.Tensor" for _ in signature.results)

@@ -1,1 +1,1 @@
-"""The contract ``hub``: a published kernel offers the operator that a case names under ``hub``."""
+"""The contract ``hub``: a published kernel must offer the operator that a case names under ``hub``."""

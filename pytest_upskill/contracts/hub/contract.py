@@ -17,8 +17,8 @@ from pytest_upskill.records import CallLayout, Kernel, ResultFacts, ScalarParame
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The function of a published kernel. Results come first, then arguments and sizes; it is called with those that
-    ``arguments`` names.
+    """The function of a published kernel. The layout has the results first, then the arguments and sizes; the function
+    is called with those that ``arguments`` names.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Signature:
 
     @property
     def entry(self) -> str:
-        """JSON, as ``PublishedLanguage.build`` reads it."""
+        """The entry as JSON, in the form that ``PublishedLanguage.build`` reads."""
         plain = {
             "name": self.name,
             "arguments": self.arguments,
@@ -56,7 +56,7 @@ class HubContract:
     case_keys = ()
 
     def signature(self, case: Case, results: ResultFacts) -> Signature:
-        """Raises ValueError for a case without ``op`` or ``hub``."""
+        """The signature of a case. Raises ValueError for a case without ``op`` or ``hub``."""
         if case.op is None or case.hub is None:
             raise ValueError(f"case '{case.name}' names no operator under 'hub', hence no signature")
         sizes = tuple(ScalarParameter(dim.name, "int", dim=True) for dim in case.dims)

@@ -1,5 +1,5 @@
-"""The contract ``kernel-builder``: its part of a prompt, the files in a reply, and whether they form the project asked
-for. Builds nothing and runs nothing. See ``contracts.base.Contract``.
+"""The contract ``kernel-builder``: its part of a prompt, the files in a reply, and a check that they form the required
+project. Builds nothing and runs nothing. See ``contracts.base.Contract``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _WHERE = {
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The operator's arguments in order, and its results; sizes are not arguments, since tensors have shapes."""
+    """The operator's arguments in order, and its results. Sizes are not arguments, because tensors have shapes."""
 
     name: str
     schema: str
@@ -62,7 +62,7 @@ class Signature:
 
     @property
     def entry(self) -> str:
-        """JSON, as ``TorchExtensionLanguage.build`` reads it."""
+        """The entry as JSON, in the form that ``TorchExtensionLanguage.build`` reads."""
         results = [one.name for one in self.results]
         plain = {
             "name": self.name,
@@ -78,13 +78,13 @@ class Signature:
 
 
 class KernelBuilderContract:
-    """A project that registers one operator, or several of which the case asks for one."""
+    """A project that registers one or more operators, including the one that the case asks for."""
 
     name = "kernel-builder"
     languages = ("cuda", "cpp")
     case_keys = ("gradients",)
     adapter = "torch-extension"
-    """What builds and calls the projects, whatever the case's language."""
+    """The name of the ``Language`` that builds and calls the projects, whatever the case's language is."""
 
     def signature(self, case: Case, results: ResultFacts) -> Signature:
         return derive(case, results)
@@ -142,11 +142,11 @@ class KernelBuilderContract:
 
 
 _SHOWN = 20_000
-"""Characters that are kept of a reply that holds no project."""
+"""The most characters that are kept of a reply without a project."""
 
 
 def project_problem(project: Project, signature: Signature) -> str | None:
-    """Why files are not the project asked for; None if they are."""
+    """Why files are not the required project; None if they are."""
     try:
         build = build_toml.read(project.texts, torch_version())
         if problem := official_reader.problem(project.texts[build_toml.NAME]):
@@ -180,13 +180,13 @@ def _operator_problem(found: Mapping[str, bindings.Registered], signature: Signa
 
 
 def torch_version() -> tuple[int, int]:
-    """The version of the installed torch, which is not imported."""
+    """The version of the installed torch, found without importing torch."""
     major, minor = metadata.version("torch").split(".")[:2]
     return int(major), int(minor)
 
 
 def standard(version: tuple[int, int]) -> int:
-    """The C++ standard of the headers of a version of torch."""
+    """The C++ standard that the headers of a version of torch need."""
     return 20 if version >= (2, 12) else 17
 
 
@@ -206,7 +206,7 @@ def _gradient_text(case: Case) -> str:
 
 
 def schema_of(case: Case) -> str:
-    """The schema as bindings write it, without names of results."""
+    """The operator's schema as bindings write it, without names of results."""
     assert case.op is not None
     arguments = ", ".join(f"{one.kind}{'!' if one.mutable else ''} {one.name}" for one in case.op.arguments)
     count = len(case.op.results)

@@ -1,6 +1,7 @@
-"""The reader of ``build.toml`` in the package ``kernels``, where it is installed: what it refuses is a failure.
+"""Checks ``build.toml`` with the reader of the package ``kernels``, if it is installed. A file that the reader refuses
+fails.
 
-It is a private part of that package, which is loaded alone: the whole package imports torch.
+The reader is a private part of the package. It is loaded alone, because the whole package imports torch.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pytest_upskill.languages.torch_extension.build_toml import NAME
 
 
 def problem(text: str) -> str | None:
-    """What the reader says of a ``build.toml`` that it refuses; None if it accepts the text, or is not there."""
+    """What the reader says about a ``build.toml`` that it refuses; None if it accepts the text, or if it is not
+    installed.
+    """
     if (reader := _reader()) is None:
         return None
     with tempfile.TemporaryDirectory(prefix="upskill-") as folder:
@@ -36,8 +39,8 @@ def problem(text: str) -> str | None:
 
 @functools.cache
 def _reader() -> Any:
-    """The extension ``kernels._rust`` with its class ``Build``, or None. A process can load it once only, so that it is
-    left where a later import of ``kernels`` finds it.
+    """The extension ``kernels._rust`` with its class ``Build``, or None. A process can load the extension only once, so
+    it is left in ``sys.modules``, where a later import of ``kernels`` finds it.
     """
     name = "kernels._rust"
     try:

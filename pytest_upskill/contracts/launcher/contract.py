@@ -1,5 +1,5 @@
-"""The contract ``launcher``: its part of a prompt, and the search for the launcher in a reply: the last closed block of
-the answer that defines it. See ``contracts.base.Contract``.
+"""The contract ``launcher``: its part of a prompt, and the search for the launcher in a reply. The last closed block of
+the answer that defines the launcher counts. See ``contracts.base.Contract``.
 """
 
 from __future__ import annotations
@@ -88,14 +88,16 @@ def _tensor_text(parameter: Parameter, spec: TensorSpec | None, case: Case) -> s
 
 
 MAX_BLOCKS = 1000
-"""Blocks that are examined at most; the limits keep a reply of megabytes from taking minutes."""
+"""The most blocks that are examined, so that a reply of megabytes does not take minutes."""
 
 MAX_KERNEL = 200_000
-"""Characters of a kernel, all of which later steps read; the longest that people write are a tenth as long."""
+"""The most characters of a kernel, because later steps read all of them. The longest kernels that people write have a
+tenth of it.
+"""
 
 
 def extract_kernel(text: str, signature: Signature) -> Extraction:
-    """The kernel of a reply, with the line in the reply where it starts."""
+    """Find the kernel in a reply, with the line in the reply where it starts."""
     asked, parsed = declaration(signature), 0
 
     def judge(fence: Fence, blocks: Blocks) -> tuple[str, bool]:
@@ -114,7 +116,7 @@ def extract_kernel(text: str, signature: Signature) -> Extraction:
 
 
 def problem(source: str, signature: Signature) -> str | None:
-    """Why a source does not define the function asked for; None if it does."""
+    """Why a source does not define the required function; None if it does."""
     definitions = find_definitions(source, signature.name)
     if any(definition.usable for definition in definitions):
         return _complaint(source, definitions, signature)

@@ -24,13 +24,15 @@ _DTYPE = {ctype: dtype for dtype, ctype in C_TYPE.items()}
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter. ``ctype`` is the element's C type for a pointer (``scalar_t`` if it follows the dtype)."""
+    """A parameter of the launcher. ``ctype`` is its C type; for a pointer, the type of the elements (``scalar_t`` if it
+    follows the dtype under test).
+    """
 
     name: str
     ctype: str
     role: Literal["output", "input", "inplace", "scalar", "dim", "stream"]
     shape: tuple[str, ...] | None = None
-    """Of an output: its sizes in terms of the dims, None if only the task gives them."""
+    """The sizes of an output in terms of the dims; None if only the task gives the sizes."""
 
     @property
     def pointer(self) -> bool:
@@ -38,17 +40,18 @@ class Parameter:
 
     @property
     def declared(self) -> str:
-        """``const scalar_t* x``: as it stands in the declaration."""
+        """The parameter as it stands in the declaration, such as ``const scalar_t* x``."""
         const = "const " if self.role == "input" else ""
         return f"{const}{self.ctype}{'*' if self.pointer else ''} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Outputs first, then the arguments in schema order, then the dims, then the stream.
+    """The launcher's signature. The outputs come first, then the arguments in schema order, then the dims, then the
+    stream.
 
-    With ``template`` it is ``template <typename scalar_t>``, called with each of ``dtypes``; otherwise the case has one
-    dtype, whose C type stands for ``scalar_t``.
+    If ``template`` is True, the function is ``template <typename scalar_t>``, and is called with each of ``dtypes``.
+    Otherwise the case has one dtype, and its C type is written in place of ``scalar_t``.
     """
 
     name: str
@@ -73,8 +76,8 @@ def derive(
 ) -> Signature:
     """The signature of a case. Raises ValueError for a case without ``op``.
 
-    ``results`` maps each result to its fixed dtype, or None if it follows the dtype under test; ``shapes`` gives the
-    sizes of results in terms of the dims, if they are known.
+    ``results`` maps each result to its fixed dtype, or to None if it follows the dtype under test. ``shapes`` gives the
+    sizes of results in terms of the dims, where they are known.
     """
     shapes = shapes or {}
     if case.op is None:
@@ -126,7 +129,7 @@ def _wrapped(head: str, pieces: Iterable[str]) -> list[str]:
 
 
 def entry_source(signature: Signature) -> str:
-    """The generated end of the translation unit: a function that calls the instantiation of a dtype."""
+    """The generated end of the translation unit. It defines a function that calls the instantiation for a dtype."""
     calls = enumerate(_call(signature, dtype) for dtype in signature.dtypes)
     cases = "\n".join(f"    case {index}: {call}; break;" for index, call in calls)
     return (

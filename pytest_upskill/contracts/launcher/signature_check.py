@@ -1,4 +1,4 @@
-"""Checks that a definition has the signature asked for: any spelling of the right types passes.
+"""Checks that a definition has the required signature. Any spelling of the right types passes.
 
 Types that are not known here, and definitions that a macro writes, are left to the compiler.
 """
@@ -52,7 +52,9 @@ _TYPE_WORDS = frozenset(("signed", "unsigned", "short", "long", "int", "char", "
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A parameter as a student declared it: ``type`` is canonical if it is ``known``, else as written."""
+    """A parameter as a student declared it. ``type`` is the canonical name if the type is ``known``, otherwise as
+    written.
+    """
 
     type: str
     known: bool
@@ -68,7 +70,7 @@ class Declared:
 
 
 def mismatch(definitions: Sequence[Definition], signature: Signature, source: str) -> str | None:
-    """Why none of these definitions is the function asked for; None if one is."""
+    """Why none of these definitions is the required function; None if one is."""
     eligible = sorted(_eligible(definitions), key=lambda one: _rank(one, signature), reverse=True)
     complaints = [_complaint(definition, signature, source) for definition in eligible]
     if None in complaints:
@@ -78,7 +80,9 @@ def mismatch(definitions: Sequence[Definition], signature: Signature, source: st
 
 
 def _eligible(definitions: Sequence[Definition]) -> list[Definition]:
-    """The definitions at global scope, and the declarations of templates that only have specialisations."""
+    """The definitions at global scope. If a template has specialisations, its declaration counts, too, because it may
+    have no body.
+    """
     ours = [definition for definition in definitions if definition.inside is None]
     whole = [definition for definition in ours if definition.body and not definition.specialised]
     if any(definition.body and definition.specialised for definition in ours):
@@ -107,7 +111,7 @@ def _complaint(definition: Definition, signature: Signature, source: str) -> str
 
 
 def _template_of(head: str) -> tuple[tuple[str, ...] | None, str]:
-    """The parameters of a template (None if it is none), and what follows them."""
+    """The parameters of a template (None if the head is not a template's), and the text that follows them."""
     if (match := re.match(r"\s*(?:extern\s+)?template\s*<", head)) is None:
         return None, head
     depth, end = 1, len(head)
@@ -187,14 +191,16 @@ def _declared(text: str, scalar: str | None, source: str) -> Declared:
 
 
 def _without_name(words: list[str]) -> list[str]:
-    """``int64_t rows`` without ``rows``; ``int64_t`` and ``unsigned int`` stay as they are."""
+    """The words of a declaration without the parameter's name: ``int64_t rows`` becomes ``int64_t``. ``int64_t`` and
+    ``unsigned int`` stay as they are.
+    """
     if len(words) < 2 or not _WORD.match(words[-1]) or words[-1] in _TYPE_WORDS or words[-2] == "::":
         return words
     return words[:-1]
 
 
 def _canonical(words: list[str], scalar: str | None, source: str, depth: int = 0) -> tuple[str, bool]:
-    """The canonical name of a type, and whether the type is known; resolves the source's own aliases."""
+    """The canonical name of a type, and whether the type is known. Aliases that the source defines are resolved."""
     words = words[1:] if words[:1] == ["::"] else words
     words = words[2:] if words[:2] == ["std", "::"] else words
     spelled = " ".join(sorted(words))
@@ -213,7 +219,7 @@ def _canonical(words: list[str], scalar: str | None, source: str, depth: int = 0
 
 
 def _alias(word: str, source: str) -> str | None:
-    """The meaning that ``using``, ``typedef`` or ``#define`` in the source gives a word."""
+    """The meaning that ``using``, ``typedef`` or ``#define`` in the source gives to a word; None if there is none."""
     masked = blank_out(source)
     for pattern in (
         rf"\busing\s+{word}\s*=\s*([^;{{}}]{{1,200}});",

@@ -1,7 +1,7 @@
 """Flags with which the parts of the cpu device are compiled, and paths of its sources.
 
-Three products: the runtime (once per machine), the precompiled header (once per machine and set of flags), and the
-student's library (once per kernel). The student's flags must be the same for the header and for the unit.
+There are three products: the runtime (once per machine), the precompiled header (once per machine and set of flags),
+and the student's library (once per kernel). The header and the student's unit must be compiled with the same flags.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ NATIVE = HERE.parent
 """The folder of all native sources."""
 
 ALIAS = "pytest_upskill/native"
-"""The name of that folder in builds: a link to it, below the working directory of the compiler. Debug information and
-precompiled headers then do not depend on where the package is installed, and all its copies share them.
-(-ffile-prefix-map does not reach precompiled headers, nor the callers of inlined functions in gcc 12.)"""
+"""The name of the folder ``NATIVE`` in builds: a link to it, below the working directory of the compiler. Because of
+the link, debug information and precompiled headers do not depend on where the package is installed, and all its copies
+share them. (-ffile-prefix-map does not reach precompiled headers, nor the callers of inlined functions in gcc 12.)
+"""
 
 INCLUDE = HERE / "include"
 INCLUDE_FOLDERS = (INCLUDE,)
-"""The folders of ``cuda_runtime.h`` and other headers of CUDA; every compilation has them with ``-I``."""
+"""The folders of ``cuda_runtime.h`` and other CUDA headers. Every compilation gets them with ``-I``."""
 
 SAMPLES_INCLUDE = HERE / "samples_include"
-"""Substitutes for the headers that NVIDIA's CUDA samples share. Whole programs get them with ``-idirafter``: the user's
-own headers have priority."""
+"""Substitutes for the headers that NVIDIA's CUDA samples share. Whole programs get them with ``-idirafter``, so the
+user's own headers have priority.
+"""
 
 INTERNAL_PREFIXES = ("::upskill::cpu::", "upskill::cpu::", "upskill_cpu_")
-"""Prefixes of our own names in the compiler's messages, which are removed."""
+"""Prefixes of our own names, which are removed from the compiler's messages."""
 
 PCH_HEADER = INCLUDE / "upskill_cpu.h"
 """The header that every student's unit includes first. A copy of it is precompiled, and the unit is compiled with
@@ -36,16 +38,19 @@ PCH_HEADER = INCLUDE / "upskill_cpu.h"
 
 RUNTIME_SOURCES = tuple(sorted((HERE / "src").glob("*.cpp")))
 RUNTIME_UNITS = 3
-"""Each compiles every third of the sources, in half of the time that one unit for each source takes: most of it is for
-the standard headers. Sources of one unit share a namespace, also the unnamed one."""
+"""The number of units into which the runtime's sources are grouped. Each unit compiles a third of the sources. This
+takes half the time of one unit per source, because most of the time goes into the standard headers. Sources of one unit
+share a namespace, including the unnamed one.
+"""
 
 
 ASSEMBLE = HERE / "assemble.sh"
 """Separates ``__shared__`` variables, so that an overrun from one to the next is detected."""
 
 BEGIN_SOURCE, SEAL_SOURCE = HERE / "begin.cpp", HERE / "seal.cpp"
-"""The first is linked into the student's library, whose initialisation function it defines; the second is compiled with
-the driver."""
+"""``BEGIN_SOURCE`` is linked into the student's library, and defines its initialisation function. ``SEAL_SOURCE`` is
+compiled with the driver.
+"""
 
 EXPORTS = HERE / "exports"
 """The linker's version script for the student's library: only the entry point is visible."""
@@ -74,7 +79,7 @@ STUDENT_FLAGS = (
     "--param=tsan-instrument-func-entry-exit=0",
     "--param=tsan-distinguish-volatile=1",
 )
-"""For the student's unit (``-c``) and for the precompiled header (``-x c++-header``), with g++."""
+"""The flags, with g++, for the student's unit (``-c``) and for the precompiled header (``-x c++-header``)."""
 
 _GCC_ONLY = ("-ftree-vrp", "-fno-gnu-unique", "-fmax-errors=", "--param=", "-fdata-sections", "-fwrapv-pointer")
 
@@ -88,8 +93,9 @@ def student_flags(family: str) -> tuple[str, ...]:
 
 
 COVERAGE_FLAGS = ("-fsanitize-coverage=trace-pc,trace-cmp", "-fplt")
-"""For the traced build of the student's unit, besides STUDENT_FLAGS; the precompiled header is the same. Calls of the
-coverage runtime go through the PLT, where ``tracing.LIST_PLACES`` finds them."""
+"""Flags for the traced build of the student's unit, in addition to STUDENT_FLAGS. The precompiled header is the same.
+Calls of the coverage runtime go through the PLT, where ``tracing.LIST_PLACES`` finds them.
+"""
 
 _SILENCERS = (
     "no_sanitize", "no_sanitize_thread", "no_sanitize_undefined", "no_sanitize_coverage",
@@ -100,15 +106,19 @@ NO_SILENCERS = (
     f"#pragma GCC poison {' '.join(f'{word} __{word}__' for word in (*_SILENCERS, *_RAW_TEXT))}\n"
     "#define section section_without_attribute\n#define __section__ section_without_attribute\n"
 )
-"""Precedes a student's source. Attributes that would hide accesses are errors, also when made by token pasting, and so
-are those whose text the compiler copies into its assembly. The attribute ``section`` does that, too, but honest sources
-have variables of this name: they get another one, and the attribute has no effect."""
+"""Precedes a student's source. Attributes that would hide accesses become errors, also if they are made by token
+pasting, and so do attributes whose text the compiler copies into its assembly. The attribute ``section`` is such an
+attribute, too, but honest sources have variables of this name. Therefore ``section`` is only renamed, so that the
+attribute has no effect.
+"""
 
 NO_ASSEMBLY = "#pragma GCC poison asm __asm __asm__\n"
-"""Precedes a student's source, in which inline PTX has become C++: what is left would be assembly of the host."""
+"""Precedes a student's source. Inline PTX has been replaced by C++ before, so any assembly that is left would be
+assembly for the host; it becomes an error.
+"""
 
 NO_LIBRARIES = "".join(f"#define UPSKILL_CPU_{name}_H\n" for name in ("CUBLAS_V2", "CUBLASLT", "CURAND"))
-"""Precedes a student's source: the headers of libraries of ready-made kernels are empty there."""
+"""Precedes a student's source. Inside it, the headers of libraries of ready-made kernels are empty."""
 
 LINK_FLAGS = (
     "-shared",
@@ -118,7 +128,7 @@ LINK_FLAGS = (
     "-Wl,--wrap=malloc,--wrap=free,--wrap=_Znwm,--wrap=_Znam,--wrap=_ZdlPv,--wrap=_ZdaPv,--wrap=_ZdlPvm,--wrap=_ZdaPvm",
     f"-Wl,--version-script={EXPORTS}",
 )
-"""To link the student's object; the runtime's library comes last."""
+"""Flags for linking the student's object. The runtime's library comes last."""
 
 RUNTIME_FLAGS = (
     "-std=c++20",
@@ -136,7 +146,7 @@ RUNTIME_FLAGS = (
     "-Werror",
     "-DUPSKILL_CPU_RUNTIME",
 )
-"""For each of RUNTIME_SOURCES (``-c``)."""
+"""Flags for compiling each of RUNTIME_SOURCES (``-c``)."""
 
 RUNTIME_LINK_FLAGS = ("-shared", "-Wl,-z,defs", "-Wl,-Bsymbolic")
-"""To link the runtime's objects, and the driver's, into one library."""
+"""Flags for linking the objects of the runtime and of the driver into one library."""
