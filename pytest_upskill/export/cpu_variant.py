@@ -149,7 +149,7 @@ class _VariantCompiler(ExtensionCompiler):
             lines.append([*line, "-o", objects[-1]])
         link = [str(compiler.program), *objects, str(toolkit.begin), "-o", LIBRARY]
         wanted = (flag for flag in flags.LINK_FLAGS if "--version-script" not in flag)
-        link += [flag.replace("-z,defs,", "") for flag in wanted]  # the interpreter has the functions of Python
+        link += [flag.replace("-z,defs,", "") for flag in wanted]  # Python's functions are in the interpreter
         link += ["-Wl,-rpath,$ORIGIN", str(toolkit.runtime)]
         link += [f"-L{found.torch / 'lib'}", "-ltorch", "-ltorch_cpu", "-lc10"]
         made, _ = self._compile(

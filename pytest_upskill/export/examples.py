@@ -165,7 +165,7 @@ def _drawing(interface: Interface, preparation: Preparation) -> Callable[[Mappin
         (Path(folder) / f"{interface.package}_examples.json").write_text(facts, encoding="utf-8")
         scope: dict[str, Any] = {"__name__": "check", "__file__": str(Path(folder) / "check.py")}
         source = template("check.py").substitute(package=interface.package, name=interface.name)
-        exec(compile(source, "check.py", "exec"), scope)  # our own template
+        exec(compile(source, "check.py", "exec"), scope)  # the source is our own template
     scope["_function"] = lambda module, name: inputs.call if inputs else None
     draw: Callable[[Mapping[str, Any]], Mapping[str, Value]] = scope["draw"]
     return draw

@@ -35,7 +35,7 @@ def export_item(
     """
     if (why := _refusal(outcome, case)) is not None:
         raise UsageError(f"{outcome.id} cannot be exported: {why}")
-    from pytest_upskill.export.folder import write_project  # what makes the files imports torch
+    from pytest_upskill.export.folder import write_project  # here, because these modules import torch
 
     name, files = _project(outcome, case, info)
     if taken is not None and (first := taken.setdefault(name, outcome.id)) != outcome.id:

@@ -41,7 +41,7 @@ ALL_ERRORS = {"gcc": "-fmax-errors=0", "clang": "-ferror-limit=0"}
 _UNIT, _BEGIN = "kernel.cpp", "begin.o"
 
 _RUNTIME_SECONDS = 300.0
-# With our headers' macros and functions, a kernel could hide accesses.
+# A kernel could use the macros and functions of our headers to hide accesses.
 _OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\b(?:\s*::\s*\w*)?")
 _OURS_IN_TEXT = re.compile(r"\bupskill_cpu_\w+")
 _OUR_NAMES = re.compile(r"\b(?:UPSKILL_\w+|upskill_cpu\w*|upskill)\b")
@@ -107,7 +107,7 @@ class HostCompiler(CachedCompiler):
             if _POISONED.search(made.facts.message):
                 made = replace(made, facts=replace(made.facts, message=f"{made.facts.message}\n{_ASSEMBLY}"))
             if made.facts.ok:
-                try:  # a link or a copy, so that the entry stays complete when the runtime's is evicted
+                try:  # a link or a copy, so that evicting the runtime's entry does no harm
                     os.link(toolkit.runtime, folder / RUNTIME)
                 except OSError:
                     shutil.copyfile(toolkit.runtime, folder / RUNTIME)
@@ -174,7 +174,7 @@ class HostCompiler(CachedCompiler):
 
     @staticmethod
     def _identity(compiler: toolchain.Compiler) -> tuple[str, ...]:
-        # clang's precompiled header holds the absolute paths of its sources, and is refused when they are gone.
+        # clang's precompiled header has absolute paths of its sources, and clang refuses it if they do not exist.
         return (compiler.identity, native_hash(), *([str(NATIVE)] if compiler.family == "clang" else []))
 
 
@@ -207,7 +207,7 @@ def translation_unit(source: str, entry: str, trapped: str | None = None) -> str
     from pytest_upskill.languages.cuda.rewrite import rewrite  # its tables take a while, and a cached build needs none
 
     _refuse(source, _OURS, "is a name of the harness; use another one")
-    # "redefine_extname" in a _Pragma gives a function the name that its text has.
+    # "redefine_extname" in a _Pragma can give a function any name, which is then in the text of a literal.
     _refuse(source, _OURS_IN_TEXT, "is a name of the harness; use another text", literals=False)
     _refuse(source, _DIRECTIVES, "is a directive that kernels may not use: remove it")
     _refuse_sections(source)
@@ -220,7 +220,7 @@ def _system_headers(source: str) -> str:
     """Includes of those system headers that the source includes. They come first because they use names that become
     errors in the source.
     """
-    # Not by __has_include: where it has not found a header, gcc 12 accepts an #include of it.
+    # Without __has_include, because gcc 12 accepts an #include of a header that __has_include has not found.
     folders = toolchain.system_headers(toolchain.find_compiler())
     names = dict.fromkeys(_HEADER.findall(source))
     return "".join(f"#include <{name}>\n" for name in names if any((folder / name).is_file() for folder in folders))

@@ -30,7 +30,7 @@ def rewrite_functions(text: str) -> str:
     blank = blank_out(text)
     macros = _macros(text, blank)
     inserted: dict[int, str] = {}
-    read = 0  # bodies that are not closed lie within one another
+    read = 0  # bodies without a closing brace overlap
     for function in _functions(text, blank, macros):
         if function.kernel:
             inserted[function.begin + 1] = f" UPSKILL_CPU_KERNEL({function.bounds});"

@@ -72,7 +72,7 @@ def _spread(edits: Iterable[_Edit], chance: random.Random) -> Iterator[_Edit]:
 
 def _applied(data: bytes, edit: _Edit) -> SourceMutant:
     text, place, shown = edit.text.encode(), edit.place, edit.shown
-    # As many lines as before, so that lines reported of a mutant are those of the original.
+    # The number of lines stays the same, so that line numbers of a mutant are valid for the original.
     text += b"\n" * (data[place.start_byte : place.end_byte].count(b"\n") - text.count(b"\n"))
     mutated = data[: place.start_byte] + text + data[place.end_byte :]
     before = data[shown.start_byte : shown.end_byte]
@@ -193,7 +193,7 @@ def _guard(node: Node) -> Iterator[_Edit]:
     if condition is None or node.child_by_field_name("alternative") is not None or node.children[1].type == "constexpr":
         return
     if not re.search("[<>]", text_of(condition)):
-        return  # such as "if (n == 0) return", without which few cases fail
+        return  # a condition such as "n == 0", because few cases fail without it
     if body is not None and body.type in ("return_statement", "continue_statement", "break_statement"):
         yield _Edit("guard", node, ";", node)
     else:

@@ -155,7 +155,7 @@ def _compile(lines: Sequence[Sequence[str]], scratch: Path) -> None:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             said = [text for text in pool.map(lambda line: _refused([*line, f"-I{missing}"], scratch), lines) if text]
         lacking = [one for text in said for one in mentions(text) if one.unknown and cuda_names.is_name(one.name)]
-        first = {one.name: one for one in reversed(lacking)}  # of each name
+        first = {one.name: one for one in reversed(lacking)}  # the first mention of each name
         needs |= {message(feature(name), f"{one.file}:{one.line}"): None for name, one in reversed(first.items())}
         headers = [missing / one.name for one in lacking if cuda_names.is_header(one.name)]
         if not any(not header.exists() for header in headers):
@@ -187,7 +187,7 @@ def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: To
 
 def _refused(line: Sequence[str], scratch: Path) -> str:
     """The message of the compiler or the linker if it fails; otherwise empty. Its temporary files go to ``scratch``."""
-    environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C"}  # other languages' messages could not be read
+    environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C"}  # in English, because the messages are parsed
     ran = process.run(line, environment=environment, seconds=_COMPILE_SECONDS, output_bytes=_COMPILE_OUTPUT)
     return "" if ran.status == 0 else ran.output or f"{line[0]} failed"
 

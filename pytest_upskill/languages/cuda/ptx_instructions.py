@@ -114,7 +114,7 @@ _STATEMENTS = (
     (r"cp\.async\.wait_group", "upskill_cpu_async_wait({0})"),
     (r"cp\.async\.wait_all", "upskill_cpu_async_wait_all()"),
     (r"prefetchu?\..*|applypriority\..*|discard\..*|griddepcontrol\..*|pmevent|brkpt", "(void)0"),
-    # Without effect where no asynchronous operation of their kind has begun: those are traps.
+    # Without effect here, because the asynchronous operations that they wait for are traps.
     (r"wgmma\.(?:fence|commit_group|wait_group)\.sync\.aligned|fence\.(?:proxy\.[\w:.]+|mbarrier_init\.release\.cluster)|"
      r"cp\.async\.bulk\.(?:commit_group|wait_group(?:\.read)?)|setmaxnreg\.(?:inc|dec)\.sync\.aligned\.u32", "(void)0"),
     (r"nanosleep\.u32", "__nanosleep({0})"),
@@ -223,7 +223,7 @@ def _atomic(found: re.Match[str], operands: Operands) -> str:
 def _convert(found: re.Match[str], operands: Operands) -> str:
     """Translate ``cvt`` between scalar types, and from two floats to one packed word."""
     rounding, target, source = found["rounding"] or "", found["t"], found["from"]
-    to_integer = target[0] in "us" and "f" in source  # which saturates in any case
+    to_integer = target[0] in "us" and "f" in source  # such a conversion always saturates
     if "relu" in rounding or (".sat" in rounding and not to_integer):
         raise KeyError("saturating")
     if target in ("f16x2", "bf16x2"):

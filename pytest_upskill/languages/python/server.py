@@ -75,7 +75,7 @@ class WorkerServer:
         with self._lock:
             try:
                 return self._usable().start(files, message)
-            except OSError:  # it has just ended: one more attempt
+            except OSError:  # the server has just ended, so one more attempt follows
                 self.close()
             try:
                 return self._usable().start(files, message)
@@ -241,7 +241,7 @@ class KernelProcess(MessageProcess):
     """A worker that runs one kernel. Raises SandboxError if it cannot be started."""
 
     def __init__(self, server: WorkerServer, kernel: int, limits: Limits, *, filtered: bool) -> None:
-        """``kernel`` is the descriptor of the kernel's file. ``filtered``: whether system calls can be filtered here."""
+        """``kernel`` is the descriptor of the kernel's file. ``filtered``: system calls can be filtered here."""
         super().__init__(limits)
         output, written = os.pipe2(os.O_CLOEXEC)
         self._output = PrintedOutput(output, limits.output_bytes)

@@ -158,7 +158,7 @@ def limit_resources(limits: "dict[str, float]") -> None:
     """Set limits that cannot be raised again. Memory that torch already uses does not count."""
     memory = int(limits["memory"])
     seccomp.limit(resource.RLIMIT_CORE, 0)
-    seccomp.limit(resource.RLIMIT_AS, memory + (seccomp.address_space() or 4 << 30))  # an estimate without /proc
+    seccomp.limit(resource.RLIMIT_AS, memory + (seccomp.address_space() or 4 << 30))  # an estimate if /proc is missing
     seccomp.limit(resource.RLIMIT_DATA, memory + (1 << 30))
     seccomp.limit(resource.RLIMIT_CPU, int(limits["cpu_seconds"]))
     seccomp.limit(resource.RLIMIT_FSIZE, int(limits["file_size"]))

@@ -1,4 +1,4 @@
-"""Runs one kernel in a worker: loads its source, calls it, checks its results. Of ours, imports ``worker_watch`` only."""
+"""Runs one kernel in a worker: loads it, calls it, checks its results. Of ours, imports only ``worker_watch``."""
 
 import math
 import mmap
