@@ -1,7 +1,7 @@
-"""Compares a kernel's outputs with the expected ones. No wrong element is tolerated.
+"""Compares a kernel's outputs with the expected outputs. A single wrong element makes an output wrong.
 
-The masks of NaN, +Inf and -Inf must be those of gold rounded to the output's dtype, finite elements must be within
-their bound, integers and bools must be equal. Bounds are compared as ``not (error <= bound)``, so that NaN fails.
+NaN, +Inf and -Inf must be where gold, rounded to the output's dtype, has them. Finite elements must be within their
+bound. Integers and bools must be equal. An element is wrong if ``not (error <= bound)``, so that NaN fails.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Sizes = tuple[float | None, float | None]
 _SHOWN = 8
 """Rows and columns of a window around the worst element."""
 _LEAST = 1e-200
-"""Stands for a bound of 0 when errors are compared with bounds."""
+"""Replaces a bound of 0 when an error is divided by its bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """What is wrong with one output: how many elements, which is furthest off, and a hint at what they share."""
+    """What is wrong with one output: how many elements are wrong, which one is furthest off, and what they share."""
 
     output: str
     wrong: int
@@ -47,7 +47,7 @@ class Mismatch:
 
     @property
     def message(self) -> str:
-        """One or two lines for a person."""
+        """A message of one or two lines for a person."""
         if self.expected is None:
             return f"'{self.output}' {self.hint}"
         where, remark = place(self.output, self.index), f" ({self.hint})" if self.hint else ""
@@ -69,28 +69,28 @@ class Mismatch:
 
 
 def number(value: Any) -> str:
-    """A number with up to nine significant digits."""
+    """The text of a number, with up to nine significant digits."""
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
 def place(output: str, index: Sequence[object]) -> str:
-    """An element as a person writes it: ``out[1, 2]``."""
+    """The name of an element as a person writes it: ``out[1, 2]``."""
     return f"{output}[{', '.join(map(str, index))}]" if index else output
 
 
 def judge(expected: tuple[Expected, ...], outputs: Mapping[str, Buffer]) -> Mismatch | None:
-    """The first output that is wrong, None if all are right."""
+    """Describe the first output that is wrong. Return None if all outputs are right."""
     mismatches = (_judge_one(one, outputs.get(one.name)) for one in expected)
     return next((mismatch for mismatch in mismatches if mismatch is not None), None)
 
 
 def read(data: Buffer, dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """A tensor over bytes; bools as uint8, since a kernel may leave any bits in them."""
+    """A tensor over the given bytes. Bools are read as uint8, because a kernel may leave any bits in them."""
     kind = torch.uint8 if dtype == "bool" else DTYPE[dtype]
     view = memoryview(data)
     if view.nbytes == 0:
         return torch.empty(shape, dtype=kind)
-    # PyTorch warns of buffers that it may not write to.
+    # PyTorch warns about buffers that are read-only.
     return torch.frombuffer(bytearray(view) if view.readonly else view, dtype=kind).reshape(shape)
 
 
@@ -131,14 +131,15 @@ def _judge_floating(expected: Expected, bound: torch.Tensor, raw: torch.Tensor) 
     right &= special | torch.isfinite(got)
     if bool(right.all()):
         return None
-    # The worst is furthest beyond its bound; what is not a number where one was expected, or the reverse, comes first.
+    # The worst element has the largest ratio of error to bound. A NaN where a number was expected, or a number where
+    # NaN was expected, comes before all others.
     ratio = error / bound.clamp(min=_LEAST)
     beyond = torch.where(right, -1.0, ratio.nan_to_num(nan=torch.inf, posinf=torch.inf))
     flat = int(beyond.reshape(-1).argmax())
     shown = [float(gold.reshape(-1)[flat].to(DTYPE[expected.dtype])), float(got.reshape(-1)[flat])]
     off, allowed = float(error.reshape(-1)[flat]), float(bound.reshape(-1)[flat])
     sizes = (off, allowed) if math.isfinite(off) else (None, None)
-    beyond = torch.where(ratio > 1, ratio, torch.inf)  # also the wrong sign of a zero
+    beyond = torch.where(ratio > 1, ratio, torch.inf)  # a zero of the wrong sign counts as infinite
     values = (gold, got, torch.where(right, ratio.clamp(max=1).nan_to_num(nan=0.0), beyond))
     return _mismatch(expected, ~right, flat, shown, hint(~right, raw), values, sizes)
 
@@ -152,7 +153,10 @@ def _mismatch(
     values: tuple[torch.Tensor, ...],
     sizes: Sizes = (None, None),
 ) -> Mismatch:
-    """``values`` are the expected ones, those of the kernel, and errors as multiples of their bounds."""
+    """Describe the wrong elements.
+
+    ``values`` are three tensors: the expected values, the kernel's values, and the errors as multiples of their bounds.
+    """
     count, index = int(torch.count_nonzero(wrong)), _index(flat, expected.shape)
     facts = (expected.name, count, wrong.numel(), index, shown[0], shown[1], *sizes, remark, expected.exact)
     return Mismatch(*facts, _window(index, expected.shape, values))
@@ -193,7 +197,7 @@ def first_difference(
 
 
 def hint(wrong: torch.Tensor, got: torch.Tensor) -> str:
-    """A short remark on the wrong elements, or an empty text. ``got`` is in the output's own dtype."""
+    """A short remark on what the wrong elements share; empty if nothing. ``got`` is in the output's own dtype."""
     unwritten = wrong & _poisoned(got)
     if bool(unwritten.any()) and not torch.equal(unwritten, wrong):
         place = _place(unwritten) or f"{int(torch.count_nonzero(unwritten))} of them"
@@ -215,7 +219,7 @@ def _value(values: torch.Tensor) -> str:
 
 
 def _poisoned(values: torch.Tensor) -> torch.Tensor:
-    """Which elements hold one of the pairs of bytes that outputs are filled with before a call, repeated."""
+    """A mask of the elements that hold only a repeated pair of bytes with which outputs are filled before a call."""
     raw = values.contiguous().reshape(-1, 1).view(torch.uint8)
     found = torch.zeros(len(raw), dtype=torch.bool)
     for poison in (*POISONS, POISON_OF_REPEATS):
@@ -238,7 +242,7 @@ def _place(wrong: torch.Tensor) -> str:
 
 
 def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
-    """Say so if all wrong elements have the first or the last index along an axis."""
+    """A remark if all wrong elements have the first index, or all the last index, along an axis; otherwise empty."""
     size = wrong.shape[axis]
     if size < 2:
         return ""
@@ -254,7 +258,10 @@ def _along(wrong: torch.Tensor, axis: int, count: int) -> str:
 
 
 def _beyond(wrong: torch.Tensor, count: int) -> str:
-    """Say so if everything up to some element is right and most of what follows is wrong, or the reverse."""
+    """A remark if all elements before some element are right and most of the rest are wrong, or the reverse.
+
+    Otherwise the text is empty.
+    """
     first = int(wrong.to(torch.uint8).argmax())
     rest = wrong.numel() - first
     if first >= 16 and rest > 1 and count >= 0.5 * rest:

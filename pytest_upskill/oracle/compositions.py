@@ -1,7 +1,7 @@
-"""Formulas of common compositions, by operator: a recording sees the basic operations that kernels do.
+"""Formulas that decompose composite operators (GELU, layer norm, ...) into the basic operations that kernels do.
 
-PyTorch's own table has most of them, too, but the first use of many imports parts of its compiler, which takes seconds.
-Each function takes its operator's arguments, in the operator's order.
+PyTorch's own decomposition table has most of these operators, too. But the first use of many of its entries imports
+parts of PyTorch's compiler, which takes seconds. Each function here takes its operator's arguments, in the same order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Draws examples with Hypothesis, and reads them back from their text.
 
-Every number is drawn from ``_BASE`` on: in a range without Hypothesis's favourite constants, and without those that it
-collects from the user's modules, it draws evenly, and the same in every process.
+Every number is drawn from a range that starts at ``_BASE``. Such a range contains none of the constants that Hypothesis
+prefers or collects from the user's modules. So Hypothesis draws evenly, and draws the same numbers in every process.
 """
 
 from __future__ import annotations
@@ -26,24 +26,27 @@ from pytest_upskill.records import Example
 Draw = Callable[[st.SearchStrategy[int]], int]
 
 SEEDS = 10_000_000
-"""Seeds have up to seven digits: enough to seldom repeat, short enough to read out."""
+"""Seeds are below this number. With up to seven digits they seldom repeat, and a person can read them out."""
 
 _BASE = 7 * 10**30
 _LEVELS = 96
-"""Steps in which the element limit of large examples grows from 2^14 to its maximum."""
+"""The number of steps in which the limit on elements of large examples grows from 2^14 to its maximum."""
 
 LARGEST = 1 << 20
-"""Default number of elements of large examples, all tensors together."""
+"""The largest number of elements of a large example by default, all tensors together."""
 
 
 def families(case: Case, *, linear: bool) -> tuple[str, ...]:
-    """What an example's family is drawn from, simplest first; for a linear reference, one in six is whole numbers."""
+    """The families of values among which an example's family is drawn, simplest first.
+
+    For a linear reference, one entry in six is the family of whole numbers.
+    """
     usual = WEIGHTED if uses_family(case) else ("",) * 5
     return (*usual, *(INTEGERS,) * (len(usual) // 5)) if linear else usual
 
 
 def forced(case: Case, *, linear: bool) -> str:
-    """The family of some large examples, for which an error at a single element cannot disappear in a wide bound."""
+    """The family that some examples must have. With it, a wide bound cannot hide an error at a single element."""
     return INTEGERS if linear else "outliers" if uses_family(case) else ""
 
 
@@ -57,10 +60,11 @@ def examples(
     among: tuple[str, ...] = (),
     upper: tuple[str, ...] = (),
 ) -> st.SearchStrategy[Example]:
-    """Examples of one dtype, with up to 2^14 elements or, if ``large``, up to ``largest``. They shrink to few and
-    simple elements. Their families are drawn from ``among``. With a single one, the simplest example (seed 0) is
-    left out, and the smaller half of the large examples. With ``upper``, these dims are in the upper half of their
-    range, the others in the lower half.
+    """A strategy for examples of one dtype, with up to 2^14 elements or, if ``large``, up to ``largest`` elements.
+
+    The examples shrink to few and simple elements. Their families are drawn from ``among``. If ``among`` has a single
+    family, the simplest example (seed 0) and the smaller half of the large examples are left out. If ``upper`` names
+    dims, these dims are in the upper half of their range, and all other dims are in the lower half.
     """
     doublings = math.log2(largest / SMALL_LIMIT)
     named = among or families(case, linear=False)
@@ -84,7 +88,7 @@ def examples(
 
 @st.composite
 def _drawn(draw: Draw, build: Callable[[Draw], Example]) -> Example:
-    # A function of its own, decorated once: Hypothesis parses the source of each that it decorates.
+    # This function exists so that it is decorated only once, because Hypothesis parses each function that it decorates.
     return build(draw)
 
 
@@ -94,9 +98,10 @@ def _below(count: int) -> st.SearchStrategy[int]:
 
 
 def parse_example(text: str, case: Case) -> Example:
-    """The example that a text such as ``rows=1 cols=33 dtype=float16 seed=7 alpha=0.5`` names, complete.
+    """The complete example that a text such as ``rows=1 cols=33 dtype=float16 seed=7 alpha=0.5`` names.
 
-    Dims of one size, the dtype of a case that has one, ``values`` and scalars may be left out. Raises UsageError.
+    The text may leave out dims with a single size, the dtype if the case has only one, ``values`` and scalars.
+    Raises UsageError if the text names no example of the case.
     """
     try:
         example = complete(case, read_example(text, case))

@@ -1,13 +1,13 @@
-"""Whole numbers on which a linear reference has one right result, whatever the order of its sums.
+"""Draws whole numbers as inputs on which a linear reference has one right result, in whatever order terms are summed.
 
-A tolerance for sums of K terms must be wide for large K, and can hide a few wrong terms. Small whole inputs need no
+A tolerance for sums of K terms must be wide for large K, so it can hide a few wrong terms. Small whole inputs need no
 tolerance if the reference is linear in each of its floating tensors with whole coefficients (sums, products, scans,
-convolutions, gathers, copies): every partial sum is a whole number that float32 holds, so all correct kernels give the
-same bits.
+convolutions, gathers, copies). Then every partial sum is a whole number that float32 holds exactly, and all correct
+kernels give the same bits.
 
-How large inputs may be depends on the sum of all terms' magnitudes. For random signs s, the mean of f(s)^2 is the sum
-of the squared coefficients (the terms are orthogonal), and whole coefficients are no larger than their squares; a few
-draws of signs estimate it for every output at once.
+How large inputs may be depends on the sum of the magnitudes of all terms of a result. That sum is estimated from random
+signs s: the mean of f(s)^2 is the sum of the squared coefficients, because the terms are orthogonal, and whole
+coefficients are not larger than their squares. A few draws of signs estimate this sum for every output at once.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ Outputs = Mapping[str, torch.Tensor]
 
 WHOLE = "whole numbers or binary fractions, whose sum is exact in any order"
 COPY, ONCE = "the expected value copies an input", "one operation, correctly rounded"
-"""Why a result leaves no room for an error."""
+"""Reasons why no error is allowed in a result."""
 
 LARGEST = 255
-"""Magnitude of the inputs: exact in bfloat16, and their products in tf32's accumulators."""
+"""The largest magnitude of inputs. Up to it, bfloat16 holds inputs exactly, and tf32's accumulators their products."""
 
 _SCALARS = 8
-"""Magnitude of floating scalars."""
+"""The largest magnitude of floating scalars."""
 
 _ROOM = {torch.float32: 2.0**24, torch.float64: 2.0**50}
-"""Whole numbers that an accumulator holds without a gap (of float64, those that gold can still be checked with)."""
+"""Up to this number, an accumulator of the dtype holds all whole numbers. For float64 it is lower, so that gold, which
+is computed in float64 as well, can still be checked."""
 
 _SLACK = 4.0
 """A safety factor for the estimated magnitude of the terms."""
@@ -52,10 +53,11 @@ _PROBES, _PROBE_SIZE = 3, 9
 
 
 def is_linear(reference: Reference, source: Source, outputs: OutputSize) -> bool:
-    """Whether every floating result is linear, with whole coefficients, in each floating tensor by itself (a constant
-    may be added), as far as a few examples show: f(a + b) + f(0) = f(a) + f(b), exactly, on whole numbers.
+    """Whether every floating result is linear, with whole coefficients, in each floating tensor by itself.
 
-    False if the case declares a tolerance or makes its own inputs: it may not allow whole numbers then.
+    A few examples with whole numbers decide: f(a + b) + f(0) must equal f(a) + f(b) exactly. A result may have a
+    constant added. False if the case declares a tolerance or makes its own inputs, because such a case may not allow
+    whole numbers.
     """
     case = source.case
     if case.tolerance or source.inputs is not None or not any(floating(case, dtype) for dtype in case.dtypes):
@@ -68,7 +70,10 @@ def is_linear(reference: Reference, source: Source, outputs: OutputSize) -> bool
 
 
 def _probe_examples(case: Case, outputs: OutputSize) -> list[Example]:
-    """The largest of a few small examples: on one row or one column, softmax and the like are constants."""
+    """The largest of a few small examples.
+
+    The smallest ones would mislead, because functions such as softmax are constant on a single row or column.
+    """
     found: dict[str, tuple[int, Example]] = {}
     dtype = next(dtype for dtype in case.dtypes if floating(case, dtype))
     for example in various_examples(case, "linear", 4 * _PROBES, outputs, dtype, INTEGERS):
@@ -109,8 +114,10 @@ def _whole(output: torch.Tensor) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """Whole inputs, and the references' results on them: float64, the case's dtype, float32. ``allowed`` is the largest
-    error of each floating output: 0, or one unit in the last place if a low-precision result has to be rounded."""
+    """Whole inputs and what a kernel must return for them.
+
+    ``gold`` holds the reference's results in float64. ``allowed`` is the largest error of each element of each floating
+    output: 0, or one unit in the last place where a low-precision dtype cannot hold the result."""
 
     arguments: Arguments
     gold: Outputs
@@ -118,19 +125,19 @@ class Exact:
 
 
 Eager = Callable[[Arguments, Outputs, Outputs], Outputs]
-"""From arguments, gold and the float32 results to the results in their own dtypes."""
+"""A function that takes the arguments, gold and the float32 results, and returns the results in their own dtypes."""
 
 
 def draw(
     reference: Reference, source: Source, example: Example, dtypes: Mapping[str, str], eager: Eager
 ) -> Exact | None:
-    """Whole inputs for an example of a linear reference, as large as they may be; None if there are none.
+    """Whole inputs, as large as possible, for an example of a linear reference. None if the case allows none.
 
-    PyTorch itself must be exact on them, in float32 and in the example's dtype, or smaller ones are tried. ``dtypes``
-    are those of the outputs. In half of the examples the terms are so small, and of both signs, that usual results fit
-    into the outputs' dtypes without any rounding (one term more or less shows); in a quarter all are of one sign and
-    large (a low-precision accumulator shows). In half of the examples they are divided by a power of two: a kernel must
-    not be exact on whole numbers alone.
+    PyTorch itself must be exact on the inputs, in float32 and in the example's dtype; otherwise smaller inputs are
+    tried. ``dtypes`` maps each output to its dtype. In half of the examples the inputs are small and have both signs.
+    Then most results fit into the outputs' dtypes without rounding, so that a missing or extra term shows. In a quarter
+    of the examples all inputs are large and have one sign, so that a low-precision accumulator shows. In half of the
+    examples the inputs are divided by a power of two. A kernel that is exact only on whole numbers fails on them.
     """
     random = generator("whole numbers", example.drawn)
     cancelling, positive = (bool(torch.randint(0, 2, (), generator=random)) for _ in range(2))
@@ -176,7 +183,11 @@ def _settled(
 
 
 def _rounding(gold: torch.Tensor, dtype: str, scale: float) -> torch.Tensor | None:
-    """The error of rounding a sum once: 0 where the dtype holds it. None if gold, times ``scale``, is not whole."""
+    """The largest error of each element when ``gold`` is rounded once to ``dtype``: 0 where ``dtype`` holds the value.
+
+    None if no exact judgement is possible: ``gold`` times ``scale`` is not whole, a value exceeds half of the dtype's
+    range, or a value does not fit into float32 or float64.
+    """
     info = torch.finfo(DTYPE[dtype])
     if gold.numel() and (not _whole(gold * scale) or float(gold.abs().max()) > info.max / 2):
         return None
@@ -194,11 +205,11 @@ class _WholeNumbers:
     base: Arguments
     random: torch.Generator
     bits: int
-    """Binary places of the tensors whose values are not declared."""
+    """The binary places after the point of inputs whose values the case does not declare."""
 
     @property
     def scale(self) -> float:
-        """What makes results whole."""
+        """The factor that makes all results whole numbers."""
         return 2.0 ** (self.bits * len(self.tensors))
 
     @property
@@ -206,8 +217,10 @@ class _WholeNumbers:
         return floating(self.case, self.example.dtype)
 
     def limit(self, dtypes: Mapping[str, str]) -> int:
-        """The magnitude that inputs may have: all terms of a result together must fit into an accumulator, and usual
-        results with terms of both signs into ``dtypes``.
+        """The largest magnitude that inputs may have.
+
+        With it, the magnitudes of all terms of a result together fit into an accumulator. If ``dtypes`` names the
+        dtypes of outputs, most results whose terms have both signs also fit into these dtypes.
         """
         double = all((tensor.dtype or self.example.dtype) == "float64" for tensor in self.tensors)
         terms = max(1.0, self._terms())
@@ -228,13 +241,16 @@ class _WholeNumbers:
             outputs = self.reference.run({**self.base, **signs}, self.example.dims, torch.float64, where)
             for name, output in _floats(outputs).items():
                 total[name] = total.get(name, torch.zeros_like(output)) + output.square()
-            # Many results make up for few draws: it is the largest of them that counts.
+            # Few draws are enough if there are many results, because only the largest result counts.
             if drawn >= _FEW_DRAWS and min(one.numel() for one in total.values()) >= _MANY_RESULTS:
                 break
         return max((float(one.max()) / drawn for one in total.values() if one.numel()), default=1.0)
 
     def inputs(self, limit: int, positive: bool) -> Arguments | None:
-        """The arguments with whole numbers in their floating tensors: of both signs, unless ``positive``."""
+        """The arguments with whole numbers in their floating tensors. The numbers have both signs unless ``positive``.
+
+        None if the case allows no such numbers for a tensor.
+        """
         made: dict[str, Value] = dict(self.base)
         for tensor in self.tensors:
             value = self.base[tensor.name]
@@ -246,7 +262,10 @@ class _WholeNumbers:
         return made
 
     def _tensor(self, tensor: TensorSpec, drawn: torch.Tensor, limit: int, positive: bool) -> torch.Tensor | None:
-        """Whole numbers that the case allows for this tensor; ``drawn`` is what it holds in an ordinary example."""
+        """Whole numbers that the case allows for this tensor, or None if it allows none.
+
+        ``drawn`` is what the tensor holds in an ordinary example.
+        """
         values, size, random = tensor.values, tuple(drawn.shape), self.random
         name = values.name if isinstance(values, Named) else ""
         if name in ("bool", "permutation"):
@@ -266,7 +285,10 @@ class _WholeNumbers:
 
 
 def _between(low: int, high: int, size: tuple[int, ...], random: torch.Generator) -> torch.Tensor | None:
-    """Whole numbers between both; without zeros, unless nearly all are, so that each of them counts."""
+    """Random whole numbers from ``low`` to ``high``; None if there are none.
+
+    Zeros are left out unless nearly all numbers are zero, so that each number changes the result.
+    """
     if low > high:
         return None
     values = torch.randint(low, high + 1, size, generator=random, dtype=torch.int32)
@@ -276,7 +298,7 @@ def _between(low: int, high: int, size: tuple[int, ...], random: torch.Generator
 
 
 def _with_scalars(case: Case, base: Arguments, example: Example, random: torch.Generator) -> Arguments | None:
-    """The arguments with whole numbers for floating scalars; None if the case allows none."""
+    """The arguments with whole numbers in place of floating scalars; None if the case allows no whole numbers."""
     made: dict[str, Value] = dict(base)
     for scalar in case.scalars:
         if scalar.kind == "float":
@@ -301,7 +323,7 @@ def _whole_scalar(scalar: ScalarSpec, dims: Mapping[str, int], random: torch.Gen
 
 
 def floating(case: Case, dtype: str) -> tuple[TensorSpec, ...]:
-    """The tensors that are floating when ``dtype`` is tried."""
+    """The tensors that have a floating dtype when the case is tried with ``dtype``."""
     return tuple(tensor for tensor in case.tensors if (tensor.dtype or dtype) in FLOATING)
 
 

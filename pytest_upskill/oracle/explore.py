@@ -1,7 +1,7 @@
 """Explores a kernel: calls it on drawn examples, judges each answer, and shrinks the first failure.
 
-Knows a kernel only as a function from a call to an answer. The first failing call fixes the verdict of its assertion,
-whatever later calls give.
+This module knows a kernel only as a function from a call to an answer. Once a call fails an assertion, that assertion
+has failed, whatever later calls return.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from pytest_upskill.records import (
 )
 
 EXAMPLES = 25
-"""Examples of each dtype, unless the user or the case says otherwise."""
+"""The number of examples of each dtype, unless the user or the case gives another number."""
 
 CHECKS = ("runs", "correct", "memory", "deterministic", "inputs")
 
@@ -54,7 +54,7 @@ _NOT_REPRODUCIBLE = (
 
 Run = Callable[[Call], Answer]
 Repeat = Callable[[Call, int], Answer]
-"""Repeats a call. The number counts repeats, so that a device can take another order of threads each time."""
+"""Repeats a call. The number says which repeat it is, so that a device can use another order of threads each time."""
 
 Watch = Callable[[Prepared], None]
 
@@ -70,7 +70,7 @@ class Judgement:
     not_executed: tuple[tuple[int, int], ...] = ()
     """Ranges of lines of the kernel's source that no example executed."""
     needs: str | None = None
-    """What the device cannot execute, if a call reached it."""
+    """What a call needed and the device cannot execute; None if no call needed such a thing."""
 
 
 def explore(
@@ -90,14 +90,15 @@ def explore(
     runner: ReferenceRunner | None = None,
     tracer: Tracer | None = None,
 ) -> Judgement:
-    """Judge the kernel behind ``run`` by an assertion for each of ``checks``; ``correct`` stands for one of each dtype.
+    """Judge the kernel behind ``run`` by the assertions in ``checks``. ``correct`` becomes one assertion per dtype.
 
-    ``repeat`` repeats some of the calls (None: ``run`` does). ``examples`` are drawn of each dtype (None: the
-    case's own number, or 25), and ``more`` are tried besides; with ``only``, that one example and its repeat. The same
-    seed draws the same examples. ``largest`` is how many elements large examples may have. ``watch`` sees every example
-    before it is run, but for those of shrinking. Findings with a line name ``source_name``. ``runner`` runs the case's
-    own Python (None: this process). ``tracer`` finds more sizes. Raises CaseError if the case is at fault, and whatever
-    ``run`` raises.
+    ``repeat`` repeats some of the calls (None: ``run`` repeats them). ``examples`` is how many examples are drawn for
+    each dtype (None: the case's own number, or 25). The examples in ``more`` are tried as well. If ``only`` is given,
+    that example is run twice, and no other example is tried. The same seed draws the same examples. ``largest`` is how
+    many elements large examples may have. ``watch`` is called with every example before it is run, except while
+    shrinking. Messages about findings with a line name ``source_name``. ``runner`` runs the case's own Python (None: it
+    runs in this process). ``tracer`` is used to find sizes at which the kernel takes further branches. Raises CaseError
+    if the case is at fault, and whatever ``run`` raises.
     """
     with isolated():
         preparation = runner or Preparation(case)
@@ -132,7 +133,7 @@ class _Exploration:
     steering: Steering | None = None
     finished: set[str] = field(default_factory=set)
     _kept: list[tuple[Prepared, Mapping[str, bytes]]] = field(default_factory=list)
-    """Calls that will be repeated, with the bytes that they gave."""
+    """The calls that will be repeated, each with the bytes of the outputs that it returned."""
     _error: Exception | None = None
     needs: str | None = None
     _unanswered: int = 0
@@ -141,7 +142,7 @@ class _Exploration:
         self.case = self.preparation.case
         always = [parse_example(text, self.case) for text in self.case.always]
         self.always = {dtype: [one for one in always if one.dtype == dtype] for dtype in self.case.dtypes}
-        """The examples that the case names, tried before those that are drawn, by dtype."""
+        """By dtype, the examples that the case names. They are tried before any drawn example."""
 
     def try_only(self, example: Example) -> None:
         """Run one example twice."""
@@ -151,7 +152,7 @@ class _Exploration:
             self.finished.add(example.dtype)
 
     def try_all(self, count: int) -> None:
-        """Run the examples of every dtype; ends at the first that does not run."""
+        """Run the examples of every dtype. Stop at the first example on which the kernel does not run."""
         try:
             for dtype in self.case.dtypes:
                 family = forced(self.case, linear=self.preparation.linear(dtype))
@@ -178,25 +179,25 @@ class _Exploration:
                 return
             try:
                 self._try(example, batch)
-                # The oldest call that was kept is repeated once two others have been made since.
+                # Repeat the oldest kept call only after two other calls, so that the kernel's state has changed.
                 if self._kept and len(self.tried) % _REPEAT_EVERY == 4:
                     self._repeat(*self._kept.pop(0))
             except Exception as error:
-                # Hypothesis would take it for a failing example.
+                # Hypothesis would treat this exception as a failing example.
                 self._error = error
                 raise Stop from error
 
         search.generate(batch, self.strategy(batch), self.seed, visit)
 
     def _not_drawn(self, dtype: str) -> Iterator[Example]:
-        """Examples of a dtype to try besides those that are drawn."""
+        """The examples of a dtype that are tried in addition to the drawn examples."""
         yield from (one for one in self.more if one.dtype == dtype and not self._is_known(one))
         drawn = [(one.example, one.elements) for one in self.tried.values() if one.example.dtype == dtype]
         required = required_examples(self.case, dtype, self.seed, drawn)
         yield from (one for one in required if not self._is_known(one))
 
     def _steered(self, dtype: str) -> Iterator[Example]:
-        """Examples at which the kernel takes branches that it took in no other; none once something is wrong."""
+        """Examples at which the kernel takes branches that no earlier example took. None once an assertion failed."""
         drawn = [tried.example for tried in self.tried.values() if tried.example.dtype == dtype]
         yield from steering.examples(dtype, drawn) if (steering := self._unfailed_steering) else ()
 
@@ -238,7 +239,10 @@ class _Exploration:
             self._kept.append((prepared, {name: bytes(data) for name, data in answer.outputs.items()}))
 
     def _needs_gpu(self, example: Example, answer: Answer) -> bool:
-        """Whether a call reached what only a GPU can do: nothing is known of it. Others may still fail."""
+        """Whether a call reached something that only a GPU can do.
+
+        Such an example is given up, because nothing is known about its results. Other examples may still fail.
+        """
         if (need := next((finding for finding in answer.findings if finding.kind == NEEDS_GPU), None)) is None:
             return False
         place = self.source_name if need.line is None else f"{self.source_name}:{need.line}"
@@ -263,7 +267,7 @@ class _Exploration:
         mismatch = judge(prepared.expected, answer.outputs) if answer.ran else None
         if mismatch is not None:
             worst = mismatch.worst if mismatch.expected is not None else None
-            # A memory error is the likelier cause of wrong values than whatever they look like.
+            # A memory error is the most likely cause of wrong values, whatever the values look like.
             message, line = (memory.message, memory.line) if memory else (mismatch.message, None)
             faults[f"correct[{prepared.example.dtype}]"] = Fault(message, worst=worst, line=line)
         return faults
@@ -286,7 +290,7 @@ class _Exploration:
             raise Stop
 
     def judgement(self, dtypes: tuple[str, ...], *, shrink: bool) -> Judgement:
-        """Put together what was found; shrinks the example of the first failure, or of the finding that explains it."""
+        """Put together what was found. If ``shrink``, shrink the example that shows the first failure or its cause."""
         broken = any("runs" in tried.faults for tried in self.tried.values())
         names = assertion_names(self.checks, dtypes)
         failing = {name: [one for one in self.tried.values() if name in one.faults] for name in names}
@@ -321,7 +325,7 @@ class _Exploration:
         return Assertion(name, True)
 
     def _message(self, name: str, failing: list[Tried], message: str) -> str:
-        """What is wrong on the reported example, and how many examples fail."""
+        """A message that says what is wrong on the reported example, and how many examples fail."""
         count = self._count(failing[0].example.dtype)
         several = name.startswith("correct") and count > 1
         return f"{message} ({len(failing)} of {count} examples fail)" if several else message
@@ -341,7 +345,7 @@ class _Exploration:
     def _counterexample(self, names: tuple[str, ...], first: Tried, shrink: bool) -> tuple[Tried, Counterexample]:
         if not shrink or first.batch is None or first.faults[names[0]].kind.endswith("timeout"):
             return first, first.counterexample(names)
-        # A finding may make values wrong on some examples only: the smallest one with it is shown.
+        # A finding may make values wrong on some examples only, so the smallest example with the finding is shown.
         names, shown = (names[:1], names) if names[0] == "memory" else (names, names)
         shrinking = Shrinking(self, names, first)
         smallest = shrinking.smallest(self.strategy(first.batch))
@@ -349,7 +353,7 @@ class _Exploration:
             try:
                 again = self.try_again(candidate.example, names)
             except UpskillError:
-                continue  # the verdict is fixed: what goes wrong from here on must not hide it
+                continue  # the verdict is fixed, so an error from here on must not hide it
             if again is not None and any(fault.kind == "item-timeout" for fault in again.faults.values()):
                 return first, first.counterexample(names)
             if again is not None and again.fails(names):
@@ -358,7 +362,10 @@ class _Exploration:
         return first, replace(first.counterexample(shown, _NOT_REPRODUCIBLE), reproducible=False)
 
     def try_again(self, example: Example, names: tuple[str, ...]) -> Tried | None:
-        """Run an example afresh, for some assertions: twice if bits are compared. None if it cannot be judged."""
+        """Run an example again and check the assertions ``names``. None if the example cannot be judged.
+
+        The example is run twice if one of the assertions compares bits.
+        """
         prepared = self.preparation.prepare(example)
         if isinstance(prepared, GivenUp):
             return None

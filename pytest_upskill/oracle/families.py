@@ -1,4 +1,4 @@
-"""Families of moderate values, as most kernels get them; one call mixes several."""
+"""Families of moderate values, which most kernels get as inputs. One call can mix several families."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Size = tuple[int, ...]
 
 
 def normal(size: Size, random: torch.Generator) -> torch.Tensor:
-    """Standard normal."""
+    """Values with the standard normal distribution."""
     dtype = torch.float64 if math.prod(size) < 1 << 12 else torch.float32
     return torch.randn(size, generator=random, dtype=dtype)
 
@@ -27,7 +27,7 @@ def _shifted(size: Size, random: torch.Generator) -> torch.Tensor:
 
 
 def _scaled(size: Size, random: torch.Generator) -> torch.Tensor:
-    """Normal times up to 8: one factor for all, or one for each row."""
+    """Normal values times a factor of up to 8. All rows share the factor, or each row has its own."""
     if len(size) > 1 and share(random) < 0.5:
         factors = torch.rand((*size[:-1], 1), generator=random).mul(math.log(8.0)).exp()
         return normal(size, random) * factors
@@ -35,7 +35,7 @@ def _scaled(size: Size, random: torch.Generator) -> torch.Tensor:
 
 
 def _equal(size: Size, random: torch.Generator) -> torch.Tensor:
-    """Equal elements in each row, equal rows, or one value everywhere."""
+    """Tensors in which the elements of each row are equal, or all rows are equal, or all elements are equal."""
     kind = integer(3, random)
     if kind == 0 and size:
         return (normal((*size[:-1], 1), random) * 2).expand(size)
@@ -51,8 +51,9 @@ def _one_sign(size: Size, random: torch.Generator) -> torch.Tensor:
 
 
 def _far(size: Size, random: torch.Generator) -> torch.Tensor:
-    """All elements far from zero: some hundreds below it, or above 10,000 (float16 ends at 65,504); in half of the
-    tensors, each row for itself."""
+    """Elements far from zero: all some hundreds below zero, or all above 10,000 (float16 ends at 65,504).
+
+    In half of the tensors, each row chooses one of the two by itself."""
     spread, kinds = normal(size, random).abs(), size[:-1] if size and integer(2, random) else ()
     above = torch.randint(2, (*kinds, *(1,) * bool(kinds)), generator=random) == 1
     return torch.where(above, 1e4 + 1e3 * spread, -100 - 50 * spread)
@@ -66,7 +67,7 @@ def _zeros(size: Size, random: torch.Generator) -> torch.Tensor:
 
 
 def _outliers(size: Size, random: torch.Generator) -> torch.Tensor:
-    """Normal, with about one element in 256, and at least one, of a size of 16 to 64."""
+    """Normal values, except that about one element in 256, and at least one, has a magnitude from 16 to 64."""
     values = normal(size, random).reshape(-1)
     if values.numel() == 0:
         return values.reshape(size)
@@ -84,7 +85,7 @@ _PURE = {function.__name__.removeprefix("_"): function for function in _FUNCTION
 
 
 def mixed(size: Size, random: torch.Generator) -> torch.Tensor:
-    """Two or three families, row by row; a vector has one."""
+    """Values of two or three families: each row has one of them. A vector has a single family."""
     pure = list(_PURE.values())
     order: list[Family] = [pure[index] for index in torch.randperm(len(pure), generator=random).tolist()]
     if len(size) < 2 or math.prod(size[:-1]) < 2:
@@ -98,16 +99,18 @@ def mixed(size: Size, random: torch.Generator) -> torch.Tensor:
 
 
 FAR = "far"
-"""A family that each dtype meets several times: a search that starts from some number is wrong on it alone."""
+"""The family of values far from zero. It is tried several times with each dtype, because it alone detects a kernel
+whose search for a maximum or minimum starts from a fixed number such as 0."""
 
 INTEGERS = "integers"
-"""The family of ``exact``: whole numbers, for linear references alone."""
+"""The family of whole numbers, which the module ``exact`` draws for linear references only."""
 
 FAMILIES: Mapping[str, Family] = {**_PURE, "mixed": mixed}
-"""Moderate values, simplest first."""
+"""The families of moderate values by name, simplest first."""
 
 WEIGHTED = (*_PURE, "mixed", "mixed", "mixed", "mixed")
-"""What an example's family is drawn from: about a third of the examples mix several families in one tensor."""
+"""The names among which an example's family is drawn. ``mixed`` is repeated, so that about a third of the examples mix
+several families in one tensor."""
 
 
 def share(random: torch.Generator) -> float:
@@ -116,5 +119,5 @@ def share(random: torch.Generator) -> float:
 
 
 def integer(below: int, random: torch.Generator) -> int:
-    """A random integer from 0 to ``below``, exclusive."""
+    """A random integer from 0 to ``below`` - 1."""
     return int(torch.randint(below, (), generator=random))

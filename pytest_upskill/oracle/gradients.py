@@ -1,8 +1,8 @@
-"""The gradients of an operator as an operator of their own, so that the oracle judges them like other results.
+"""Treats the gradients of an operator as the results of another operator, so that the oracle judges them like results.
 
-For ``f(Tensor x, float a) -> Tensor`` and the key ``gradients: [x]`` that is ``f_gradients(Tensor x, float a, Tensor
-grad_out) -> Tensor grad_x``: the gradient of the sum of ``f(x, a) * grad_out``. Its reference differentiates the case's
-reference with autograd.
+For ``f(Tensor x, float a) -> Tensor`` and the key ``gradients: [x]``, this other operator is
+``f_gradients(Tensor x, float a, Tensor grad_out) -> Tensor grad_x``. It returns the gradient of the sum of
+``f(x, a) * grad_out``. Its reference differentiates the case's reference with autograd.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pytest_upskill.oracle.reference_runner import ReferenceRunner
 from pytest_upskill.records import Assertion, CallLayout, ResultFacts, TensorParameter
 
 EXAMPLES = 5
-"""Examples of each dtype."""
+"""The number of examples of each dtype."""
 _FLOATING = ("float16", "bfloat16", "float32", "float64")
 _SOURCE = """
 
@@ -52,9 +52,10 @@ def judged(
     open_runner: Callable[[Case], ReferenceRunner],
     seed: int,
 ) -> Assertion:
-    """Whether the gradients of a built kernel are those of the reference, on a few examples of each dtype.
+    """The assertion that a built kernel's gradients agree with the reference's, on a few examples of each dtype.
 
-    ``layout`` and ``signature`` are those of the case and its contract.
+    ``layout`` is the layout of the case's calls. ``signature`` returns the signature that the case's contract gives to
+    a case with some results.
     """
     own, facts = gradient_case(case, [one for one in layout.tensors if one.role == "output"])
     with closing(open_runner(own)) as runner:
@@ -74,9 +75,10 @@ def judged(
 
 
 def gradient_case(case: Case, results: Sequence[TensorParameter]) -> tuple[Case, ResultFacts]:
-    """The case of the gradients, and the facts of its results. ``results`` are those of the case's operator.
+    """The case that asks for the gradients of ``case``, and facts about its results.
 
-    Raises CaseError where there are none: no floating dtype, or a result whose shape does not follow from the dims.
+    ``results`` are the results of the operator of ``case``. Raises CaseError if gradients cannot be judged, because the
+    case has no floating dtype, or because the shape of a result does not follow from the dims.
     """
     assert case.op is not None
     assert case.reference is not None

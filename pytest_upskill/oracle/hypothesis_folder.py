@@ -1,4 +1,4 @@
-"""Where Hypothesis writes its caches: beside ours, not in the user's folder."""
+"""Makes Hypothesis write its caches into our cache folder and not into the user's folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from pytest_upskill.paths import cache_folder
 
 @contextmanager
 def own_folder() -> Iterator[None]:
-    """Let Hypothesis write its caches beside ours; a temporary folder would remain if this process were killed."""
+    """Make Hypothesis write its caches into our cache folder.
+
+    A temporary folder would be left behind if this process were killed.
+    """
     before = vars(configuration).get("__hypothesis_home_directory")
     configuration.set_hypothesis_home_dir(cache_folder() / "hypothesis")
     try:

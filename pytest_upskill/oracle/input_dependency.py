@@ -1,6 +1,6 @@
-"""Measures how many inputs one output depends on, and which outputs share a reduction.
+"""Measures how many input elements one output element depends on, and which output elements share a reduction.
 
-Both come from the supports of float64 gradients: the inputs whose gradient is not zero.
+Both are read off float64 gradients. The support of an output element is the set of inputs with a non-zero gradient.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pytest_upskill.oracle.reference import Reference
 from pytest_upskill.oracle.values import Value
 
 _LARGE = 1 << 16
-"""Elements of inputs and output above which only one base element is used."""
+"""If the inputs and the output have more elements than this, gradients are taken at only one base element."""
 
 Index = tuple[int, ...]
 Support = list[torch.Tensor]
@@ -23,8 +23,10 @@ Support = list[torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class InputDependency:
-    """``terms`` is how many input elements one element of an output depends on; ``axes`` are those along which its
-    elements share a reduction."""
+    """How one output depends on the inputs.
+
+    ``terms`` is how many input elements one element of the output depends on. ``axes`` are the axes of the output along
+    which its elements share a reduction."""
 
     terms: int
     axes: tuple[int, ...]
@@ -33,9 +35,10 @@ class InputDependency:
 def measure(
     reference: Reference, exact: Mapping[str, Value], dims: Mapping[str, int], circumstances: str
 ) -> dict[str, InputDependency]:
-    """The dependency of every output, from gradients at a few of its elements.
+    """How each output depends on the inputs, measured by gradients at a few of its elements.
 
-    Without gradients, all floating input elements count, and rows count as reductions.
+    If the reference has no gradients, each element is taken to depend on all floating input elements, and each row to
+    share a reduction.
     """
     tensors = {name: value for name, value in exact.items() if isinstance(value, torch.Tensor)}
     floats = {name: value for name, value in tensors.items() if value.is_floating_point()}
@@ -88,8 +91,8 @@ def _size(support: Support) -> int:
 def _share(support: Support, other: Support) -> bool:
     """Whether two outputs share at least two inputs, which are more than half of the smaller support.
 
-    Elements of a softmax row or a scan do. Neighbours in a matrix product, which share one of two factors, do not, and
-    neither do elements that share a scale.
+    Elements of a softmax row or of a scan share that many inputs. Neighbours in a matrix product have only one of two
+    factors in common and do not. Elements that are multiplied by the same scale do not, either.
     """
     if len(support) != len(other):
         return False

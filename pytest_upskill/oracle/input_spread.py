@@ -1,8 +1,8 @@
 """How far the exact result moves when the inputs move by one unit in the last place.
 
-A wide bound for references that the rounding model does not cover: operators without a rule, or Python's own
-arithmetic. The movement times the number of inputs that one result depends on covers the worst case of serial
-summation.
+This gives a wide bound for references that the rounding model does not cover, because they use operators without a rule
+or Python's own arithmetic. The movement times the number of inputs on which one result depends covers the worst case of
+serial summation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Outputs = Mapping[str, torch.Tensor]
 
 
 def moved_upwards(case: Case, example: Example, exact: Mapping[str, Value], unit: float) -> dict[str, Value]:
-    """All floating tensors, larger by ``unit`` of themselves."""
+    """The arguments, with each floating tensor multiplied by 1 + ``unit``."""
     return {name: _moved(case, example, name, value, unit) for name, value in exact.items()}
 
 
@@ -34,7 +34,11 @@ def spread(
     gold: Outputs,
     run: Callable[[Mapping[str, Value]], Outputs],
 ) -> dict[str, torch.Tensor]:
-    """The root mean square of the movements by random signs, or the movement upwards where that is larger."""
+    """How far each output moves when the inputs move by ``unit``, relative to themselves.
+
+    This is the larger of two numbers: the root mean square over inputs moved up or down at random, and the movement
+    when all inputs move up.
+    """
     random = generator("perturb", example.drawn)
     squares = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in gold.items()}
     for _ in range(_DRAWS):
@@ -53,7 +57,10 @@ def spread(
 
 
 def _moved(case: Case, example: Example, name: str, value: Value, by: torch.Tensor | float) -> Value:
-    """Within declared limits: a probability beyond 1 is outside of what the case allows."""
+    """The value moved by ``by``, relative to itself, and clamped to the limits that the case declares.
+
+    A probability, for example, does not exceed 1. Integers and scalars stay as they are.
+    """
     if not isinstance(value, torch.Tensor) or not value.is_floating_point():
         return value
     moved, limits = value * (1 + by), _limits(case, name, example)
@@ -61,7 +68,7 @@ def _moved(case: Case, example: Example, name: str, value: Value, by: torch.Tens
 
 
 def _movement(moved: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
-    """0 where a number was left for something else, as at the edge of a square root's domain."""
+    """How far a result moved from gold; 0 where one of the two is not finite, as beyond a square root's domain."""
     return (moved.to(torch.float64) - gold).abs().nan_to_num(0.0, 0.0, 0.0)
 
 

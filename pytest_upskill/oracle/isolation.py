@@ -1,4 +1,4 @@
-"""Keeps torch's process-wide state as the user left it while references run; random generators by name."""
+"""Protects torch's process-wide state while references run, and makes random generators by name."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pytest_upskill.oracle.garbage import spared
 @contextmanager
 def isolated() -> Iterator[None]:
     """Run with one thread and without warnings, and restore random state, default dtype and thread count afterwards.
-    Meanwhile no garbage collection examines older objects.
 
-    One thread, because the order of PyTorch's own sums depends on the number of threads, and bounds must not.
+    PyTorch uses a single thread, because the order of its sums depends on the number of threads, and bounds must not
+    depend on it. Meanwhile no garbage collection examines older objects.
     """
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), spared():
@@ -32,7 +32,7 @@ def isolated() -> Iterator[None]:
 
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """A context with this default dtype of torch, which results such as ``indices / 2`` have."""
+    """A context in which torch has this default dtype. Results such as ``indices / 2`` have the default dtype."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -42,13 +42,13 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 def stable_hash(*parts: object) -> int:
-    """63 bits that depend on the parts' texts alone: the same in every process, on every machine."""
+    """A hash of 63 bits that depends only on the texts of the parts, so that it is the same on every machine."""
     digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator(*parts: object) -> torch.Generator:
-    """A random generator that is named by the parts."""
+    """A random generator whose seed is a hash of the parts: the same parts give the same numbers."""
     made = torch.Generator()
     made.manual_seed(stable_hash(*parts))
     return made

@@ -1,8 +1,9 @@
-"""The rounding error of each of PyTorch's operators, in rounding errors u: half units in the last place.
+"""The rounding error of each of PyTorch's operators, as a multiple of u. One u is half a unit in the last place.
 
-- A basic operation: 1 u of the result; an elementary function: 4 u, and of an exponential one rounding of its argument.
-- A sum of n terms: (n + 1) / 2 u of the sum of the terms' magnitudes, which is serial summation with cancellation
-  counted, midway between the best and the worst case.
+- A basic operation has an error of 1 u of its result. An elementary function has 4 u of its result. An exponential
+  function has, in addition, the effect of rounding its argument once.
+- A sum of n terms has an error of (n + 1) / 2 u of the sum of the terms' magnitudes. This is midway between the best
+  and the worst case of serial summation, and includes cancellation.
 - Operators that rearrange, select or compare are exact.
 
 Sources: N. J. Higham, Accuracy and Stability of Numerical Algorithms, chapters 2 to 4 (variance: section 1.9); for the
@@ -20,7 +21,7 @@ from typing import Any
 import torch
 
 Error = Callable[[torch.Tensor], Any]
-"""From an operator's result to its largest error, per element; None where the result is exact."""
+"""A function that takes an operator's result and returns its largest error per element, or None if it is exact."""
 
 
 def _names(text: str) -> frozenset[str]:
@@ -49,7 +50,7 @@ EXACT = _names(
     zeros_like
     """
 )
-"""Operators that rearrange, select or compare."""
+"""Operators that rearrange, select or compare, and so make no rounding error."""
 
 FREE_ZEROS = _names(
     """
@@ -58,15 +59,17 @@ FREE_ZEROS = _names(
     round sgn sign sort threshold topk trunc
     """
 )
-"""Exact, but for the sign of a zero: which of two equal zeros they return is not defined, or they compute."""
+"""Operators that are exact except for the sign of a zero. Some of them may return either of two zeros that compare
+equal, and some compute the sign."""
 
 CORRECTLY_ROUNDED = _names("add sub rsub mul")
-"""Correctly rounded on every GPU, unless the compiler contracts a sum and a product to a fused multiply-add."""
+"""Operators whose results are correctly rounded on every GPU, unless the compiler contracts a product and a sum to a
+fused multiply-add."""
 
 CHANGES_DTYPE = _names("_to_copy convert_element_type copy")
 
 _WELFORD = 8.0
-"""Rounding errors of Welford's update of a variance (measured)."""
+"""The error of a variance that Welford's algorithm updates, in rounding errors (measured)."""
 
 _BASIC = "add sub rsub mul div sqrt reciprocal true_divide leaky_relu _prelu_kernel prelu fmod remainder square"
 _ELEMENTARY = """
@@ -78,8 +81,10 @@ special_i1 special_i1e special_log_ndtr special_ndtri tan tanh xlogy
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operator and what it is called with. ``unit`` is the largest relative error of one rounding; ``computed`` says
-    of each operand whether it is a tensor that was computed, and not copied or rounded once."""
+    """An operator and what it is called with.
+
+    ``unit`` is the largest relative error of one rounding. ``computed`` says for each operand whether it is a floating
+    tensor that was computed. A tensor that is a copy, or that was rounded only once, does not count as computed."""
 
     operator: Callable[..., Any]
     name: str
@@ -103,7 +108,7 @@ class Operation:
 
 
 Rule = Callable[[Operation, torch.Tensor], Any]
-"""From an operation and its result to its error in rounding errors; None if the result is exact."""
+"""A function that takes an operation and its result, and returns the error in rounding errors, or None if exact."""
 
 
 def is_float(value: Any) -> bool:
@@ -112,7 +117,7 @@ def is_float(value: Any) -> bool:
 
 
 def error_of(operation: Operation) -> Error | None:
-    """The largest error of an operation, from its result; None if we know no rule for it."""
+    """A function that computes the largest error of an operation from its result. None if no rule is known."""
     if operation.name in CHANGES_DTYPE:
         return partial(_narrowed, operation)
     rule = _RULES.get(operation.name)
@@ -139,7 +144,7 @@ def _sum_of_two(operation: Operation, output: torch.Tensor) -> Any:
     constants = sum(abs(one) for one in (first, second) if rounded_constants((one,), operation.unit))
     for operand, computed in zip(operation.args[:2], operation.computed, strict=False):
         if computed and operand.numel() < output.numel():
-            # A mean, for one: Welford's update never has the same mean twice.
+            # This operand may be a mean. A kernel with Welford's update subtracts a different mean each time.
             constants = constants + _WELFORD / 2 * operand.abs()
     if alpha == 1:
         return output.abs() + constants
@@ -154,7 +159,9 @@ def _multiply_add(operation: Operation, output: torch.Tensor) -> Any:
 
 
 def _scaling(operation: Operation, constant: float) -> int:
-    """Rounding errors of a product with a constant: its own, and that of the constant."""
+    """The number of rounding errors in a product with a constant: one of the product, and one if the constant is
+    rounded. 0 for a power of two.
+    """
     return 0 if _power_of_two(constant) else 1 + rounded_constants((constant,), operation.unit)
 
 
@@ -164,7 +171,10 @@ def _lerp(operation: Operation, output: torch.Tensor) -> Any:
 
 
 def _exponential(operation: Operation, output: torch.Tensor) -> Any:
-    """With an argument that is rounded once more: GPUs compute powers of two, of the argument times a constant."""
+    """The error of an exponential function.
+
+    Its argument is rounded once more, because GPUs compute 2 to the power of the argument times a constant.
+    """
     argument = operation.args[0].abs()
     if operation.name == "expm1":
         return 4 * output.abs() + 2 * argument * operation.args[0].exp()
@@ -204,7 +214,7 @@ def _convolution(operation: Operation, output: torch.Tensor) -> Any:
 
 
 def _scattering(operation: Operation, output: torch.Tensor) -> Any:
-    """Sums over the elements that are scattered to one place."""
+    """The error of sums over all elements that are scattered to the same place."""
     accumulates = operation.options.get("accumulate") or any(one is True for one in operation.args[3:4])
     if operation.name == "index_put" and not accumulates:
         return None
@@ -220,14 +230,17 @@ def _softmax(operation: Operation, output: torch.Tensor) -> Any:
 
 
 def _logarithm_of_sum(operation: Operation, output: torch.Tensor) -> Any:
-    """The absolute error of a sum's logarithm is the sum's relative error; and that of the logarithm itself."""
+    """The error of the logarithm of a sum: the relative error of the sum, plus the error of the logarithm itself."""
     terms = operation.merged(output) if operation.name == "logsumexp" else operation.size
     return _serial(terms) + 8 + 5 * log(max(terms, 1.0)) + 4 * output.abs()
 
 
 def _deviation(operation: Operation, output: torch.Tensor) -> Any:
-    """Of a variance: its sum; Welford's update, relative to the deviation times the root mean square; the square of the
-    mean's error."""
+    """The error of a variance or a standard deviation.
+
+    The error of a variance is the sum of three errors: that of the sum of squares, that of Welford's update (relative
+    to the standard deviation times the root mean square), and the square of the mean's error.
+    """
     terms, variance = operation.merged(output), output if operation.name == "var" else output.square()
     given = operation.args[1] if len(operation.args) > 1 else operation.options.get("dim")
     dims = given if isinstance(given, int | list | tuple) and not isinstance(given, bool) and given != [] else None
@@ -241,7 +254,10 @@ def _deviation(operation: Operation, output: torch.Tensor) -> Any:
 
 
 def _narrowed(operation: Operation, output: torch.Tensor) -> torch.Tensor | None:
-    """Half a unit of a narrower dtype, where a value changes; one rounding for integers beyond the mantissa."""
+    """The error of a conversion: half a unit in the last place of the new dtype where the value changes, otherwise 0.
+
+    An integer has one rounding error if it is too large for the mantissa. None if no value changes.
+    """
     last = operation.args[-1]
     source, exact = last if isinstance(last, torch.Tensor) else operation.args[0], output.to(torch.float64)
     if is_float(source):
@@ -275,12 +291,12 @@ _RULES: Mapping[str, Rule] = {
 
 
 def _serial(terms: Any) -> Any:
-    """Rounding errors of a sum of n terms: midway between the best and the worst case of serial summation."""
+    """The rounding errors of a sum of n terms, midway between the best and the worst case of serial summation."""
     return (terms + 1) / 2
 
 
 def _positions(output: torch.Tensor, dim: int) -> torch.Tensor:
-    """1 to n along ``dim``."""
+    """The numbers 1 to n along ``dim``, shaped to broadcast against ``output``."""
     if not output.dim():
         return torch.ones((), dtype=torch.float64)
     shape = [1] * output.dim()

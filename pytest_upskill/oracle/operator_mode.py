@@ -1,4 +1,4 @@
-"""What all modes that see a reference's operators share."""
+"""The base class of all dispatch modes that observe a reference's operators."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class OperatorMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """A dispatch mode that does not import torch's compiler, which would take a second, to keep it off its classes."""
+    """A dispatch mode that never imports torch's compiler.
+
+    PyTorch's own class would import it, only to exclude the mode from compilation, and that takes a second.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -19,7 +22,7 @@ class OperatorMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def name_of(operator: Any) -> tuple[str, bool]:
-    """An operator's name without the underscore of one that works in place, and whether it does."""
+    """The name of an operator, without the trailing underscore of in-place operators, and whether it is in place."""
     name = operator.overloadpacket.__name__
     in_place = name.endswith("_") and not name.endswith("__")
     return name.rstrip("_") if in_place else name, in_place

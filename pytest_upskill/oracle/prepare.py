@@ -1,8 +1,9 @@
-"""From an example to a call and its expected results. See ``oracle`` for the words *gold* and *eager*.
+"""Turns an example into a call and its expected results. See ``oracle`` for the words *gold* and *eager*.
 
-Values on which no kernel can be judged are drawn again by another attempt at the same example, which its text still
-reproduces. Such values are those for which gold exceeds half of the dtype's range, eager is off by more than a tenth of
-the tensor's scale, or a discrete result depends on a near-tie. The later attempts use the simplest values.
+On some values no kernel can be judged: gold exceeds half of the dtype's range, eager is off by more than a tenth of the
+tensor's scale, or a discrete result depends on a near-tie. Then another attempt draws other values for the same
+example. The example's text does not name the attempt, and still gives the same values each time. Later attempts use the
+simplest values.
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ from pytest_upskill.records import (
 )
 
 ATTEMPTS = 8
-"""How often an example is drawn before it is given up."""
+"""The number of attempts to draw values for an example before it is given up."""
 
 OFF = "PyTorch's own result is off by more than a tenth of the output's scale"
-"""Why an example is drawn again; this reason counts towards an inconclusive item."""
+"""The reason to draw other values that counts: if it is frequent, the item is inconclusive."""
 
 _SIMPLE = 3
-"""Attempts from this one on use the normal family."""
+"""Attempts from this number on draw their values from the normal family."""
 
 _COMPARED, _ELEMENTS = 8, 256
-"""Examples, or elements of results, after which a reference counts as deterministic."""
+"""A reference counts as deterministic once it repeated its results on that many examples, or for that many elements."""
 
 Outputs = Mapping[str, torch.Tensor]
 
@@ -53,8 +54,8 @@ Outputs = Mapping[str, torch.Tensor]
 class Expected:
     """What one output must hold. ``gold`` is float64 for a floating output, and of the output's dtype for any other.
 
-    ``bound`` (float64) is the largest error that passes; None stands for equality. ``exact`` says why there is no room
-    for an error, if there is none; with ``signed_zeros`` the sign of a zero counts.
+    ``bound`` (float64) is the largest error that passes; None means that the output must be equal to gold. If no error
+    is allowed, ``exact`` says why. If ``signed_zeros``, a zero must have the right sign.
     """
 
     name: str
@@ -71,8 +72,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call and what it must give. ``unsure`` says that the first draw was one on which eager itself was off;
-    ``unmodelled`` names operations whose rounding is not known, so that bounds are wide."""
+    """A call and what it must return.
+
+    ``unsure`` is true if eager itself was off on the values that were drawn first. ``unmodelled`` names operations
+    whose rounding is not known, so that bounds are wide."""
 
     example: Example
     call: Call
@@ -83,14 +86,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """An example on which no draw could be judged, and why."""
+    """An example on which no kernel can be judged, with the reason."""
 
     example: Example
     reason: str
 
 
 class Preparation:
-    """Prepares the examples of one case in this process: a ``ReferenceRunner`` for cases whose Python is trusted.
+    """Prepares the examples of one case in this process: the ``ReferenceRunner`` of cases whose Python is trusted.
 
     The case's Python is loaded on first use.
     """
@@ -118,7 +121,7 @@ class Preparation:
         return Preparation(case)
 
     def close(self) -> None:
-        """Do nothing: there is no process to end."""
+        """Do nothing, because there is no process to end."""
 
     @cached_property
     def outputs(self) -> OutputSize:
@@ -134,7 +137,10 @@ class Preparation:
         return bool(exact.floating(self.case, dtype)) and self.is_linear
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
-        """The first attempt at an example that can be judged."""
+        """Draw values for an example until a kernel can be judged on them, and return the call with its expectations.
+
+        Returns GivenUp if no attempt succeeds.
+        """
         example = complete(self.case, example)
         self._check_replay(example)
         if example.values == INTEGERS and (prepared := self._whole(example)) is not None:
@@ -157,8 +163,9 @@ class Preparation:
         return self.source.arguments(replace(example, values="normal") if simple else example, attempt)
 
     def _first_attempt(self, example: Example) -> int:
-        """The first attempt that draws the floating scalars which the example has: a counterexample has those of the
-        attempt that was judged. 0 if no attempt draws them.
+        """The first attempt that draws the same floating scalars as the example states. 0 if there is no such attempt.
+
+        The text of a counterexample states the floating scalars of the attempt on which the kernel was judged.
         """
         given = {name: value for name, value in example.scalars.items() if isinstance(value, float)}
         for attempt in range(ATTEMPTS if given else 0):
@@ -187,7 +194,10 @@ class Preparation:
         return list(mutated_runs(self.reference, self._latest[1], example, skip))
 
     def _check_replay(self, example: Example) -> None:
-        """Check that an example gives the same inputs twice, and these the same results; a few examples are enough."""
+        """Check, on the first few examples, that inputs and the reference's results are the same when repeated.
+
+        Raises CaseError if they differ.
+        """
         if self._compared >= _COMPARED or self._elements >= _ELEMENTS:
             return
         arguments, again = (self.source.arguments(example) for _ in range(2))
@@ -210,7 +220,7 @@ class Preparation:
         self._elements += sum(value.numel() for value in first.values())
 
     def _whole(self, example: Example) -> Prepared | None:
-        """The example with whole numbers as inputs, whose result is exact; None if the case allows none."""
+        """The example with whole numbers as inputs, so that the right result is exact. None if the case allows none."""
         if not self.linear(example.dtype):
             return None
         dtypes = self._dtypes(example)
@@ -226,8 +236,9 @@ class Preparation:
         return Prepared(example, call_of(self._known_layout, example, found.arguments, expected), expected)
 
     def expected(self, example: Example, arguments: Arguments) -> tuple[tuple[Expected, ...], frozenset[str]] | str:
-        """The expected results for these values and the operations without a rounding model; or why no kernel can be
-        judged on them.
+        """The expected results for these values, and the names of operations without a rounding model.
+
+        If no kernel can be judged on these values, returns a text that says why.
         """
         double, rounded = cast(arguments, torch.float64), cast(arguments, torch.float32)
         gold = self.reference.run(double, example.dims, torch.float64, f"on {example}, in float64")
@@ -269,7 +280,11 @@ class Preparation:
     def _eager(
         self, example: Example, arguments: Arguments, gold: Outputs, single: Outputs, dtypes: Mapping[str, str]
     ) -> dict[str, torch.Tensor]:
-        """Each output in its own dtype: from a run in the example's dtype if that gives it, else from float32."""
+        """Each output in its own dtype.
+
+        An output is taken from a run in the example's dtype if that run has the output's dtype, and otherwise converted
+        from the float32 run.
+        """
         tensors = [value for value in arguments.values() if isinstance(value, torch.Tensor)]
         tried = {DTYPE[example.dtype], *(tensor.dtype for tensor in tensors if tensor.is_floating_point())}
         known = single if tried == {torch.float32} else gold if tried == {torch.float64} else None
@@ -306,7 +321,7 @@ def output_dtypes(outputs: Sequence[str], layout: CallLayout, example: Example) 
 
 
 def call_of(layout: CallLayout, example: Example, arguments: Arguments, expected: tuple[Expected, ...]) -> Call:
-    """The call that ``layout`` asks for, with these arguments of the operator."""
+    """The call with the parameters of ``layout`` and with these arguments of the operator."""
     shapes = {one.name: one.shape for one in expected}
     parts: list[TensorArgument | ScalarArgument] = []
     for parameter in layout.parameters:
@@ -326,7 +341,7 @@ def call_of(layout: CallLayout, example: Example, arguments: Arguments, expected
 
 def as_bytes(tensor: torch.Tensor) -> memoryview:
     """The bytes of a tensor, row-major."""
-    # A tensor of one element counts as contiguous whatever its stride, but cannot be viewed as bytes then.
+    # A tensor of one element counts as contiguous whatever its stride is, but it is viewed as bytes only with stride 1.
     flat = tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1)
     data: Any = flat.view(torch.uint8).numpy()
     return memoryview(data)
@@ -337,7 +352,7 @@ def _bits(value: Value) -> bytes:
 
 
 def _too_large(gold: torch.Tensor, dtype: str) -> bool:
-    """Whether a finite element is beyond half of the dtype's largest number."""
+    """Whether the magnitude of a finite element exceeds half of the dtype's largest number."""
     if dtype not in FLOATING or gold.numel() == 0:
         return False
     magnitude = gold.abs()
@@ -345,7 +360,11 @@ def _too_large(gold: torch.Tensor, dtype: str) -> bool:
 
 
 def _overflowed(gold: torch.Tensor, dtype: str) -> torch.Tensor:
-    """Gold in float64, with infinities where it rounds to them in ``dtype``; other dtypes are converted."""
+    """Gold as ``Expected`` holds it.
+
+    For a floating ``dtype``, gold stays float64, with infinity where rounding to ``dtype`` gives infinity. For any
+    other ``dtype``, gold is converted to it.
+    """
     if dtype not in FLOATING:
         return gold.to(DTYPE[dtype])
     rounded = gold.to(DTYPE[dtype])
@@ -353,9 +372,9 @@ def _overflowed(gold: torch.Tensor, dtype: str) -> torch.Tensor:
 
 
 def _off(gold: torch.Tensor, got: torch.Tensor, bound: Bound) -> bool:
-    """Whether PyTorch is off by more than a tenth of the scale, and by more than these inputs' conditioning explains.
+    """Whether PyTorch's result is off by more than a tenth of the scale, and by more than rounding can explain.
 
-    The latter matters if the exact result is zero up to rounding, as that of a layer norm over equal values is.
+    The second condition matters if the exact result is zero up to rounding, as in a layer norm over equal values.
     """
     numbers = torch.isfinite(gold)
     if not bool(numbers.any()):

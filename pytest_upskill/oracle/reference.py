@@ -1,6 +1,6 @@
 """Runs a case's reference: in float64 (*gold*), in the dtype under test (*eager*), and with gradients.
 
-Whatever is wrong with a reference is a CaseError at its line in the case's file.
+If anything is wrong with a reference, a CaseError names its line in the case's file.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _RUNS, _ELEMENTS = 6, 1 << 12
 
 Size = Callable[[Mapping[str, int]], int]
 Shapes = list[tuple[dict[str, int], dict[str, tuple[int, ...]]]]
-"""Of each run: its sizes (dims and integer scalars), and the shapes of its results."""
+"""For each run of a reference: its sizes (dims and integer scalars), and the shapes of its results."""
 
 
 class Reference:
-    """A compiled reference. ``outputs`` names the results and the arguments that it updates in place."""
+    """A compiled reference. ``outputs`` names its results and the arguments that it updates in place."""
 
     def __init__(self, case: Case) -> None:
         if case.op is None or case.reference is None:
@@ -46,9 +46,10 @@ class Reference:
     def run(
         self, arguments: Arguments, dims: Mapping[str, int], dtype: torch.dtype, circumstances: str, grad: bool = False
     ) -> dict[str, torch.Tensor]:
-        """The outputs by name, with torch's default dtype set to ``dtype`` (float32 for an integer).
+        """Run the reference with torch's default dtype set to ``dtype``, and return its outputs by name.
 
-        Arguments that are updated in place are cloned first, and the clones are outputs. Raises CaseError.
+        If ``dtype`` is an integer dtype, the default dtype is float32. Arguments that are updated in place are cloned
+        first, and the clones are outputs. Raises CaseError.
         """
         passed = dict(arguments)
         for name in self._mutable:
@@ -87,7 +88,7 @@ class Reference:
 
 
 def load_inputs(case: Case) -> Source:
-    """The source of a case's values, with its ``## Inputs`` compiled if it has them. Raises CaseError."""
+    """The source of a case's values. If the case has a section ``## Inputs``, it is compiled. Raises CaseError."""
     if case.inputs is None:
         return Source(case)
     _refuse_untrusted(case)
@@ -97,13 +98,13 @@ def load_inputs(case: Case) -> Source:
 
 
 def _refuse_untrusted(case: Case) -> None:
-    """Raise ValueError for an untrusted case: the last check before its Python is loaded into this process."""
+    """Raise ValueError for an untrusted case. This is the last check before a case's Python is loaded here."""
     if not case.trusted:
         raise ValueError(f"case '{case.name}' is not trusted: open its runner with reference_runner.by_trust")
 
 
 def cast(arguments: Arguments, dtype: torch.dtype) -> dict[str, Value]:
-    """Floating tensors in another dtype; integers, bools and scalars as they are."""
+    """The arguments with floating tensors converted to ``dtype``. Integers, bools and scalars stay as they are."""
     return {
         name: value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
         for name, value in arguments.items()
@@ -111,20 +112,20 @@ def cast(arguments: Arguments, dtype: torch.dtype) -> dict[str, Value]:
 
 
 def run_eager(reference: Reference, arguments: Arguments, example: Example) -> dict[str, torch.Tensor] | None:
-    """The reference in the example's own dtype; None if an operator lacks that dtype."""
+    """The reference's outputs in the example's own dtype. None if PyTorch has no operator for that dtype."""
     try:
         return reference.run(arguments, example.dims, DTYPE[example.dtype], f"on {example}")
     except CaseError as error:
-        # PyTorch lacks some operators in half precision: that is not the author's mistake.
+        # PyTorch lacks some operators in half precision, which is not the author's mistake.
         if example.dtype in ("float16", "bfloat16") and isinstance(error.__cause__, RuntimeError | NotImplementedError):
             return None
         raise
 
 
 def result_dtypes(case: Case) -> dict[str, str | None]:
-    """The dtype of each result: None if it follows the dtype that is tried, else the one that it always has.
+    """The dtype that each result always has, or None for a result whose dtype follows the dtype that is tried.
 
-    Runs the reference on the smallest legal sizes in each dtype. Raises CaseError.
+    The reference is run on the smallest legal sizes in each dtype. Raises CaseError.
     """
     with isolated():
         reference, source = Reference(case), load_inputs(case)
@@ -156,10 +157,10 @@ def _settled(reference: Reference, result: str, found: list[tuple[str, dict[str,
 
 
 def result_shapes(case: Case) -> dict[str, tuple[str, ...]]:
-    """The sizes of each result in terms of the dims, as a prompt can state them, read off a few runs: dims, expressions
-    that the case's own shapes use, or numbers. A result whose shape these cannot give is left out.
+    """The shape of each result in terms of the dims, so that a prompt can state it.
 
-    Raises CaseError if the reference fails.
+    A few runs of the reference show which dims, expressions in the case's own shapes, or numbers give the sizes. A
+    result whose shape cannot be stated in this way is left out. Raises CaseError if the reference fails.
     """
     with isolated():
         runs = list(_runs(case))
@@ -194,7 +195,7 @@ def _stated(case: Case, name: str, runs: Shapes) -> tuple[str, ...] | None:
 
 
 def terms(case: Case) -> list[tuple[str, Size]]:
-    """What a size may be: a dim, an integer scalar, a size of an argument."""
+    """The terms that may state a size, each with its text: dims, integer scalars, and sizes of arguments."""
     names = [*(dim.name for dim in case.dims), *(scalar.name for scalar in integer_scalars(case))]
     found: list[tuple[str, Size]] = [(name, lambda sizes, name=name: sizes[name]) for name in names]  # type: ignore[misc]
     for tensor in case.tensors:
@@ -205,7 +206,7 @@ def terms(case: Case) -> list[tuple[str, Size]]:
 def various_examples(
     case: Case, label: str, count: int, outputs: OutputSize, dtype: str, family: str
 ) -> Iterator[Example]:
-    """Up to ``count`` small examples of various sizes, the same for each ``label`` in every process."""
+    """Up to ``count`` small examples of various sizes. The same ``label`` gives the same examples in every process."""
     free = len(case.dims) + len(integer_scalars(case))
     for number in range(count):
         steps = [stable_hash(label, number, index) % STEPS for index in range(free)]
@@ -221,7 +222,7 @@ def smallest_example(case: Case, dtype: str) -> Example:
 
 
 def empty_examples(case: Case, dtype: str) -> dict[str, Example]:
-    """For each dim that may be 0, an example in which it is: as small as it can be, and no other dim 0 if possible."""
+    """For each dim that may be 0, the smallest example in which it is 0. No other dim is 0 if that is possible."""
     found: dict[str, Example] = {}
     for dim in case.dims:
         for base in (3, 1, 0):
@@ -237,7 +238,7 @@ def empty_examples(case: Case, dtype: str) -> dict[str, Example]:
 
 
 def measure_outputs(reference: Reference, source: Source) -> OutputSize:
-    """How the outputs grow with each dim, from a few runs on small sizes."""
+    """Measure how the outputs grow with each dim by a few runs on small sizes."""
     example = smallest_example(source.case, source.case.dtypes[0])
     base = _output_elements(reference, source, example)
     powers: dict[str, int] = {}

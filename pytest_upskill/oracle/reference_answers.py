@@ -1,7 +1,8 @@
-"""Reads what an untrusted reference's process sent: every field is checked against what the case and the layout allow.
+"""Reads what an untrusted reference's process sent, and checks every field against the case and the layout.
 
-The bytes may be hostile. A checked answer can contain wrong numbers for this case, and nothing else: no code,
-no shape or dtype that the case does not have, no text that reaches a prompt. Anything else is Nonsense.
+The bytes may be hostile. The worst that a checked answer can contain is wrong numbers for this case. It contains no
+code, no shape or dtype that the case does not have, and no text that reaches a prompt. Bytes that fail a check raise
+Nonsense.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from pytest_upskill.sandbox.findings import clean
 
 Header = Mapping[str, Any]
 TensorHeader = tuple[str, Sequence[int]]
-"""Dtype and shape."""
+"""The dtype and the shape of a tensor."""
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ def _checked(form: TypeAdapter[T], value: object, problem: str) -> T:
 
 
 def read_header(data: bytes | bytearray) -> dict[str, Any]:
-    """The header, which is a JSON object. Raises Nonsense."""
+    """Read the header, which is a JSON object. Raises Nonsense."""
     try:
         header = json.loads(bytes(data).decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -84,9 +85,9 @@ def read_header(data: bytes | bytearray) -> dict[str, Any]:
 
 
 def read_tensor_headers(header: Header, limit: int) -> list[tuple[str, list[int]]]:
-    """Dtypes and shapes of the tensors that follow, which have at most ``limit`` bytes together. Raises Nonsense."""
+    """The dtype and shape of each tensor that follows the header. Raises Nonsense above ``limit`` bytes in all."""
     found = _checked(_TENSORS, header.get("tensors"), "it lists no tensors with a dtype and a shape each")
-    # Strides of an empty tensor can overflow, too.
+    # The strides of an empty tensor can overflow, too.
     if any(math.prod(max(size, 1) for size in shape) > _LARGEST for _, shape in found):
         raise Nonsense("a tensor's shape is larger than any memory")
     total = sum(map(nbytes, found))
@@ -96,12 +97,12 @@ def read_tensor_headers(header: Header, limit: int) -> list[tuple[str, list[int]
 
 
 def nbytes(tensor: TensorHeader) -> int:
-    """The bytes of such a tensor."""
+    """The number of bytes of a tensor with this dtype and shape."""
     return math.prod(tensor[1]) * ITEM_SIZE[tensor[0]]
 
 
 def tensor_of(header: TensorHeader, data: bytearray) -> torch.Tensor:
-    """A tensor over these bytes, which are not copied. Raises Nonsense if bools are neither 0 nor 1."""
+    """A tensor over ``data``, which is not copied. Raises Nonsense if a bool is neither 0 nor 1."""
     dtype, shape = header
     if not data:
         return torch.empty(tuple(shape), dtype=DTYPE[dtype])
@@ -111,7 +112,7 @@ def tensor_of(header: TensorHeader, data: bytearray) -> torch.Tensor:
 
 
 def read_error(case: Case, header: Header) -> CaseError | None:
-    """The error that the header reports, at its line of the case's file. Raises Nonsense."""
+    """The error that the header reports, with its line in the case's file. None if it reports none. Raises Nonsense."""
     for key, beginning in (("error", ""), ("failed", f"case '{case.name}': preparing it failed with ")):
         if header.get(key) is not None:
             problem = "it reports an error without a message, or at a line that does not exist"
@@ -121,7 +122,7 @@ def read_error(case: Case, header: Header) -> CaseError | None:
 
 
 def read_results(case: Case, header: Header) -> ResultFacts:
-    """Dtypes and shapes of results. Prompts show these, so only the case's own words pass."""
+    """The dtypes and shapes of results. Prompts show the shapes, so only words of the case are accepted in them."""
     dtypes = _checked(_DTYPES, header.get("dtypes"), "a result has no dtype that kernels know")
     shapes = _checked(_SHAPES, header.get("shapes"), "a result's shape is not a list of texts")
     names = case.op.results if case.op else ()
@@ -227,7 +228,7 @@ def _expected(name: str, dtype: str, left: list[torch.Tensor], exact: str, signe
 
 
 def read_others(case: Case, header: Header, tensors: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Results of other inputs, by output."""
+    """The results of other inputs, by output."""
     names = list(output_names(case))
     if header.get("names") != names or len(tensors) != len(names):
         raise Nonsense("it does not give each output once")

@@ -1,7 +1,8 @@
-"""Mutants of a reference: classic mistakes of kernels, each made in the operations of one run in float64.
+"""Mutants of a reference. Each one makes a classic mistake of kernels in the operations of one run in float64.
 
-A maximum starts at 0, a constant is left out, the last of equal elements wins. ``mutated_runs`` finds the mistakes that
-apply to the reference's operations, which a dispatch mode sees, and gives the results of each.
+In one mutant, for example, a maximum starts at 0; in another, a constant is left out; in another, the last of several
+equal elements wins. A dispatch mode observes the reference's operations. ``mutated_runs`` finds the mistakes that apply
+to them, and returns the results with each mistake.
 """
 
 from __future__ import annotations
@@ -21,21 +22,22 @@ from pytest_upskill.oracle.values import DTYPE, Arguments, Value
 from pytest_upskill.records import Example
 
 CONSTANTS = 8
-"""The most constants of a reference that are left out in turn."""
+"""At most this many constants of a reference are left out, one in each mutant."""
 
 _POOLS = ("max_pool2d_with_indices", "max_pool3d_with_indices")
 _MAXIMA, _MINIMA = ("amax", "max", "argmax", "cummax", *_POOLS), ("amin", "min", "argmin", "cummin")
 _WITH_TIES = ("argmax", "argmin", "max", "min", "sort", "topk")
 _WITH_EPSILON = {"native_group_norm": 7, "native_batch_norm": 7}
-"""The place of the epsilon among the arguments."""
+"""Operators with an epsilon, and the index of the epsilon among their arguments."""
 _LEFT_OUT = {"add": "add", "sub": "subtract", "rsub": "subtract from", "mul": "multiply by", "div": "divide by"}
 
 
 @dataclass(frozen=True, slots=True)
 class MutatedRun:
-    """The results of one mutant on an example. ``name`` begins with the kind of the mistake; ``said`` describes it in
-    messages, after "a kernel that". ``outputs`` is None where no operation gave another result, and empty if the mutant
-    failed.
+    """The results of one mutant on an example.
+
+    ``name`` begins with the kind of the mistake. ``said`` describes the mistake in messages, after "a kernel that".
+    ``outputs`` is None if the mistake changed the result of no operation, and empty if the mutant failed.
     """
 
     name: str
@@ -45,7 +47,7 @@ class MutatedRun:
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """An operator's call in a reference, and its ``right`` result."""
+    """A call of an operator in a reference. ``right`` is its result without a mistake."""
 
     name: str
     overload: str
@@ -58,7 +60,7 @@ class _Operation:
 
     @property
     def constant(self) -> float | None:
-        """The floating constant that it adds or multiplies by, if any."""
+        """The floating constant that the operation adds or multiplies by; None if it has none."""
         if self.name in _WITH_EPSILON:
             return float(self.args[_WITH_EPSILON[self.name]])
         value = self.args[1] if self.name in _LEFT_OUT and len(self.args) > 1 else None
@@ -66,7 +68,7 @@ class _Operation:
 
 
 Change = Callable[[_Operation, "_Origins"], Any]
-"""The wrong result of an operation; None where the mistake does not apply to it."""
+"""A function that returns the wrong result of an operation, or None if the mistake does not apply to the operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,10 @@ class _Mistake:
 
 @dataclass(slots=True)
 class _Origins:
-    """Where tensors come from: sums with a constant, and square roots, by the result's id. Keeps the results alive."""
+    """Remembers, by the id of the result, which tensors are sums with a constant and which are square roots.
+
+    It keeps these tensors alive, so that no other tensor gets the same id.
+    """
 
     sums: dict[int, tuple[Any, Any, float]] = field(default_factory=dict)
     roots: dict[int, tuple[Any, Any]] = field(default_factory=dict)
@@ -91,7 +96,7 @@ class _Origins:
 
 
 def _from_start(names: Collection[str], start: float | None, dtype: str, one: _Operation, _: _Origins) -> Any:
-    """An extreme whose running value begins with ``start`` (None: the dtype's smallest positive number)."""
+    """A maximum or minimum whose running value starts at ``start`` (None: the dtype's smallest positive number)."""
     if one.name not in names or one.args[0].dtype in (torch.bool, torch.uint8) or one.args[0].numel() == 0:
         return None
     if start is None and not one.args[0].is_floating_point():
@@ -152,7 +157,7 @@ def _without(constant: tuple[str, float], one: _Operation, _: _Origins) -> Any:
 
 
 def _moved(one: _Operation, origins: _Origins) -> Any:
-    """``sqrt(v) + c`` for ``sqrt(v + c)``, and the reverse."""
+    """Compute ``sqrt(v) + c`` instead of ``sqrt(v + c)``, and the reverse."""
     if one.name in ("sqrt", "rsqrt") and id(one.args[0]) in origins.sums:
         _, value, constant = origins.sums[id(one.args[0])]
         moved = value.sqrt() + constant
@@ -180,9 +185,9 @@ def _mistakes(dtype: str, constants: Sequence[tuple[str, float]]) -> Iterator[_M
 
 
 class _Mutating(OperatorMode):  # type: ignore[no-untyped-call]
-    """Inside, operations give wrong results. Without ``change``, ``seen`` collects the operations.
+    """A dispatch mode in which operations return wrong results. Without ``change``, it collects operations in ``seen``.
 
-    ``met``: the mistake applies to an operation; ``changed``: it made another result.
+    ``met`` is true once the mistake applied to an operation, and ``changed`` once it changed a result.
     """
 
     def __init__(self, change: Change | None = None) -> None:
@@ -196,7 +201,7 @@ class _Mutating(OperatorMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         options = kwargs or {}
         name, in_place = name_of(func)
-        if name == "native_layer_norm":  # shows the epsilon and the square root
+        if name == "native_layer_norm":  # the decomposition shows the epsilon and the square root
             with self:
                 return COMPOSITIONS[name](*args, **options)
         before = (args[0].clone(), *args[1:]) if in_place else args
@@ -219,7 +224,7 @@ def _same(one: Any, other: Any) -> bool:
 def mutated_runs(
     reference: Reference, arguments: Arguments, example: Example, skip: Collection[str]
 ) -> Iterator[MutatedRun]:
-    """A run for each mistake that applies to the reference, but for those that ``skip`` names."""
+    """Run the reference with each mistake that applies to it, except the mistakes that ``skip`` names."""
 
     def run(given: Mapping[str, Value], mode: _Mutating) -> Mapping[str, torch.Tensor]:
         with mode:
@@ -256,7 +261,7 @@ def _applies(name: str, seen: Collection[tuple[str, float | None]]) -> bool:
 
 
 def _narrowed(value: Value) -> Value:
-    """The value in 32 bits, as C++ converts it; the same object if it fits."""
+    """The value after a conversion to 32 bits as in C++. If it fits into 32 bits, the same object is returned."""
     if isinstance(value, torch.Tensor):
         narrow = value.to(torch.int32).to(torch.int64) if value.dtype == torch.int64 else value
         return value if torch.equal(narrow, value) or value.dtype != torch.int64 else narrow

@@ -1,4 +1,4 @@
-"""Keeps the processes of untrusted references for later runners of the same case: each takes seconds to load torch."""
+"""Keeps the processes of untrusted references for later runners of the same case, because torch loads for seconds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from pytest_upskill.oracle.sandboxed_reference import SandboxedReference
 from pytest_upskill.sandbox.confinement import Confinement
 
 IDLE = 2
-"""Processes without a runner that are kept."""
+"""The number of processes that are kept although no runner uses them."""
 
 Key = tuple[str, str, Confinement]
 
 
 class ReferencePool:
-    """Opens runners. A process never serves two cases: code of one must not reach the results of another."""
+    """Opens runners of untrusted cases.
+
+    A process never serves two cases, because the code of one case must not be able to change the results of another.
+    """
 
     def __init__(self, most: int = IDLE) -> None:
         self._most = most
@@ -26,7 +29,7 @@ class ReferencePool:
         self._idle: OrderedDict[ReferenceProcess, Key] = OrderedDict()
 
     def open(self, case: Case, confinement: Confinement) -> SandboxedReference:
-        """A runner with an idle process of this case, or with a new one. Raises SandboxError."""
+        """Open a runner that uses an idle process of this case, or else a new process. Raises SandboxError."""
         key = (case.name, case.text_hash, confinement)
         with self._lock:
             process = next((one for one, its in self._idle.items() if its == key and case.text_hash), None)
@@ -36,7 +39,7 @@ class ReferencePool:
         return SandboxedReference(case, process, closed=partial(self._take_back, key, process))
 
     def _take_back(self, key: Key, process: ReferenceProcess) -> None:
-        """Keep a process that still serves, and end the one that has waited longest if there are too many."""
+        """Keep a process that still serves. If too many processes are kept, end the one that has been idle longest."""
         with self._lock:
             if process.serves:
                 process.holds = None
@@ -55,4 +58,4 @@ class ReferencePool:
 
 
 POOL = ReferencePool()
-"""That of this process. Its processes end with this one."""
+"""The pool of the current process. The pool's processes end when the current process ends."""

@@ -1,8 +1,9 @@
-"""The process in which an untrusted case's Python runs: starts and confines it, exchanges messages with it, ends it.
+"""Starts, confines and ends the process in which an untrusted case's Python runs, and exchanges messages with it.
 
-Knows the form of messages (``reference_messages``), not their meaning. The process sees no network, no home directory,
-no environment, and no file but the interpreter, torch and this package; it can write nothing and start nothing.
-Sandboxes do not nest: this one is a sibling of the kernel's.
+This module knows the form of the messages (``reference_messages``), not their meaning. The process has no network, no
+home directory and no environment variables, except a few that affect numbers. It can read no files except those of the
+interpreter, torch and this package. It can write no files and start no programs. Sandboxes do not nest, so this sandbox
+and the kernel's sandbox are separate processes side by side.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ PACKAGE = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).resolve().with_name("reference_worker.py")
 
 _NEEDED = ("torch", "numpy", "typing_extensions")
-"""Packages whose folders in sys.path the process must read; what else torch needs lies beside them."""
+"""The process may read the folders in sys.path that contain these packages and, beside them, what else torch needs."""
 
 _NUMERIC = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""Environment variables that change the last bits of results: the process inherits them."""
+"""The process inherits these environment variables, because they change the last bits of results."""
 
 _ADDRESS_SPACE = 1 << 40
-"""Before torch is loaded; the process lowers it before it gets a case."""
+"""The limit on the process's address space (bytes) while torch is loaded. The process lowers it before a case comes."""
 
 _TORCH_BYTES = 8 << 30
-"""Address space of a process with torch, if /proc does not give ours."""
+"""The assumed address space (bytes) of a process with torch, if /proc does not say how much this process uses."""
 
 _FILE_BYTES = 1 << 20
 Answer = tuple[Header, list[torch.Tensor]]
@@ -45,8 +46,10 @@ Answer = tuple[Header, list[torch.Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class ReferenceLimits:
-    """Seconds to load torch, for each message, and of processor time in all; bytes of memory beyond torch itself, of
-    what it may print during one message, and of one answer.
+    """Limits of a process for references.
+
+    In seconds: the time to load torch, the time for each message, and all processor time. In bytes: the memory beyond
+    what torch itself takes, the output that may be printed during one message, and the size of one answer.
     """
 
     start_seconds: float = 120.0
@@ -61,10 +64,10 @@ DEFAULT_LIMITS = ReferenceLimits()
 
 
 class ReferenceProcess:
-    """One process for the references of one author, started at once (it takes seconds to load torch), and again after
-    ``stop``. For one thread at a time.
+    """A process for the references of one author. Only one thread may use it at a time.
 
-    Raises SandboxError if ``confinement`` hides too little, or the process does not start.
+    The process is started at once, because it takes seconds to load torch. After ``stop``, the next message starts it
+    again. Raises SandboxError if ``confinement`` hides too little, or if the process does not start.
     """
 
     def __init__(self, confinement: Confinement, limits: ReferenceLimits = DEFAULT_LIMITS) -> None:
@@ -81,7 +84,10 @@ class ReferenceProcess:
         self._process: ByteStreamProcess | None = self._start()
 
     def ask(self, request: Plain) -> Answer:
-        """Header and tensors of the answer to one message. Raises Nonsense, Unanswered, SandboxError."""
+        """Send a message and return the header and the tensors of the answer.
+
+        Raises Nonsense, Unanswered, SandboxError.
+        """
         process = self._ready()
         if process.has_unread():
             raise Nonsense("it came before its request")
@@ -133,7 +139,10 @@ class ReferenceProcess:
         )
 
     def _ready(self) -> ByteStreamProcess:
-        """The process, once it serves. No code of the case runs before that, so a failure is the machine's."""
+        """Wait until the process serves, and return it.
+
+        No code of a case runs before that, so a failure is a failure of the machine.
+        """
         if self._process is not None and self._serves:
             return self._process
         process = self._process = self._process or self._start()
@@ -151,13 +160,13 @@ class ReferenceProcess:
 
 
 def hides_enough(confinement: Confinement) -> bool:
-    """Whether an untrusted reference may run so confined: files and the network are out of its reach."""
+    """Whether ``confinement`` is enough for an untrusted reference: it must hide files and the network."""
     by_kernel = confinement.level == "kernel" and {"landlock", "filter"} <= set(confinement.parts)
     return confinement.level == "bubblewrap" or by_kernel
 
 
 def _import_paths() -> tuple[Path, ...]:
-    """The entries of sys.path where torch and what it needs lie."""
+    """The entries of sys.path that contain torch and its dependencies."""
     found = []
     for name in _NEEDED:
         if (spec := importlib.util.find_spec(name)) is not None and spec.origin:

@@ -1,8 +1,8 @@
-"""Where a case's own Python runs: in this process (a trusted case), or in a sandbox (an untrusted one).
+"""Chooses where a case's own Python runs: in this process if the case is trusted, and otherwise in a sandbox.
 
-Everything that calls the case's functions lies behind ``ReferenceRunner``: drawing inputs, running the
-reference, perturbing inputs, gradients, bounds. Examples go in; calls with their expected results come out. Hypothesis,
-kernels and verdicts stay on this side.
+Everything that calls the case's functions is done by a ``ReferenceRunner``: drawing inputs, running the reference,
+perturbing inputs, taking gradients, computing bounds. A runner is given examples, and returns calls with their expected
+results. Hypothesis, kernels and verdicts are never handled by a runner.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 class ReferenceRunner(Protocol):
-    """Runs the Python of one case. Every method may raise CaseError: the reference or the inputs are at fault.
+    """Runs the Python of one case. Every method may raise CaseError, if the reference or the inputs are at fault.
 
-    A runner that uses another process raises SandboxError if that process cannot be started. Use it within
-    ``isolated``, but for ``results`` and ``close``.
+    A runner that uses another process raises SandboxError if that process cannot be started. All methods except
+    ``results`` and ``close`` must be called within ``isolated``.
     """
 
     case: Case
     layout: CallLayout | None
-    """What examples are prepared for; may be None until ``prepare``, since it follows from ``results``."""
+    """The layout of the calls that are prepared. It follows from ``results``, so it may be None until ``prepare``."""
 
     def results(self) -> ResultFacts:
-        """Dtypes and shapes of the operator's results."""
+        """The dtypes and shapes of the operator's results."""
 
     @property
     def outputs(self) -> OutputSize:
@@ -44,7 +44,7 @@ class ReferenceRunner(Protocol):
         """Whether the reference is exact on whole numbers when this dtype is tried."""
 
     def prepare(self, example: Example) -> Prepared | GivenUp:
-        """A call with its expected results."""
+        """The call of an example with its expected results, or GivenUp if the example cannot be judged."""
 
     def call(self, example: Example) -> Call | None:
         """The call of an example, without its expected results; None if the example cannot be judged."""
@@ -53,19 +53,20 @@ class ReferenceRunner(Protocol):
         """The exact results of other inputs of the same sizes, by output."""
 
     def mutated_runs(self, example: Example, skip: Collection[str]) -> Sequence[MutatedRun]:
-        """The results of mutants of the reference, but for those that ``skip`` names, on an example that ``prepare``
-        returned in a ``Prepared``.
+        """The results of mutants of the reference on an example, except the mutants that ``skip`` names.
+
+        The example must be one that ``prepare`` returned in a ``Prepared``.
         """
 
     def for_copy(self, case: Case) -> ReferenceRunner:
         """A runner for a changed copy of the case; it cannot be used after this runner's ``close``."""
 
     def close(self) -> None:
-        """End what was started; may be called again."""
+        """End the processes that were started, if any. It may be called more than once."""
 
 
 OpenRunner = Callable[[Case], ReferenceRunner]
-"""Makes the runner of a case; the caller closes it."""
+"""A function that makes the runner of a case. Its caller must close the runner."""
 
 
 in_this_process: OpenRunner = Preparation
@@ -73,10 +74,10 @@ in_this_process: OpenRunner = Preparation
 
 
 def in_a_sandbox(confinement: Confinement) -> OpenRunner:
-    """What makes runners of untrusted cases. Their processes start at once, and nothing waits for that; one that a
-    runner has closed serves the next runner of the same case.
+    """A function that makes runners of untrusted cases, each with a confined process.
 
-    It raises SandboxError if ``confinement`` cannot hide files and the network from them.
+    The function starts a runner's process without waiting for it. After the runner is closed, its process serves the
+    next runner of the same case. The function raises SandboxError if ``confinement`` cannot hide files and the network.
     """
     from pytest_upskill.oracle.reference_pool import POOL
 
@@ -84,5 +85,5 @@ def in_a_sandbox(confinement: Confinement) -> OpenRunner:
 
 
 def by_trust(confinement: Callable[[], Confinement]) -> OpenRunner:
-    """What makes the runner of any case: in this process if the case is trusted, else in a sandbox."""
+    """A function that makes the runner of any case: in this process if the case is trusted, else in a sandbox."""
     return lambda case: in_this_process(case) if case.trusted else in_a_sandbox(confinement())(case)

@@ -1,7 +1,7 @@
-"""The confined end of an untrusted reference's stream: answers requests, in the form that ``reference_messages`` has.
+"""Answers requests inside the confined process of an untrusted reference, in the format of ``reference_messages``.
 
-The reference shares this process and may change anything in it: the judge's process, where none of this runs, checks
-whatever is sent from here (``reference_answers``).
+The reference runs in the same process and may change anything in it. So the judge's process, in which this module does
+not run, checks everything that is sent from here (``reference_answers``).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from pytest_upskill.records import Example, ScalarArgument, TensorArgument
 
 Header = dict[str, Any]
 Piece = tuple[str, tuple[int, ...], memoryview]
-"""A tensor: dtype, shape, bytes."""
+"""A tensor as it is sent: its dtype, its shape and its bytes."""
 
 _MESSAGE_LENGTH = 4000
-"""Characters of a message; the judge's process shortens it further."""
+"""The largest number of characters in an error message. The judge's process shortens messages further."""
 
 
 def serve(descriptor: int) -> None:
-    """Answers until the other end closes the stream."""
+    """Answer requests until the other end closes the stream."""
     channel = socket.socket(fileno=descriptor)
     requests = channel.makefile("rb")
     channel.sendall(READY)
@@ -50,17 +50,17 @@ def serve(descriptor: int) -> None:
 
 
 class Serving:
-    """One case, from its first request to the last."""
+    """Answers all requests about one case."""
 
     _runner: Preparation
 
     def answer(self, request: Header) -> tuple[Header, list[Piece]]:
-        """The header and the tensors; an error is a header, too."""
+        """The header and the tensors of the answer. An error is reported in the header, without tensors."""
         try:
             return self._answer(request)
         except CaseError as error:
             return {"error": error.message[:_MESSAGE_LENGTH], "line": error.line}, []
-        except BaseException as error:  # the reference decides what is raised here
+        except BaseException as error:  # the reference can raise any exception
             return {"failed": f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]}, []
 
     def _answer(self, request: Header) -> tuple[Header, list[Piece]]:  # noqa: PLR0911 (one for each request)
@@ -90,14 +90,18 @@ class Serving:
 
 
 def _named(name: str) -> Callable[..., Any]:
-    """A function of this package, as ``module:function``; the judge's process names it."""
+    """The function of this package that the judge's process names as ``module:function``."""
     module, _, function = name.partition(":")
     found: Callable[..., Any] = getattr(importlib.import_module(f"pytest_upskill.{module}"), function)
     return found
 
 
 def _prepared(found: Prepared | GivenUp) -> tuple[Header, list[Piece]]:
-    """Tensor arguments in the order of the call, then gold and (of a floating output) bound of each output."""
+    """The header and the tensors of a prepared example.
+
+    The tensor arguments come first, in the order of the call. For each output its gold follows and, if the output is
+    floating, its bound.
+    """
     if isinstance(found, GivenUp):
         return {"given_up": found.reason[:_MESSAGE_LENGTH]}, []
     scalars = {one.name: one.value for one in found.call.arguments if isinstance(one, ScalarArgument)}
@@ -111,7 +115,10 @@ def _prepared(found: Prepared | GivenUp) -> tuple[Header, list[Piece]]:
 
 
 def _mutated(runs: list[MutatedRun]) -> tuple[Header, list[Piece]]:
-    """The outputs of the mutants that gave other ones follow, in the order of the mutants, as many as may be sent."""
+    """The header and the tensors for mutants: the outputs of the mutants that changed an output, in the mutants' order.
+
+    Mutants are left out once the answer has as many tensors as may be sent.
+    """
     runs = runs[: MOST_TENSORS // max(1, 1, *(len(one.outputs or ()) for one in runs))]
     named = [[one.name, one.said, one.outputs and list(one.outputs)] for one in runs]
     return {"mutants": named}, [_piece(value) for one in runs for value in (one.outputs or {}).values()]

@@ -1,10 +1,11 @@
-"""The start of the process in which an untrusted reference runs. Stands alone until it has found torch and our package.
+"""The program of the process in which an untrusted reference runs.
 
-Started as ``python -I -S -B reference_worker.py CHANNEL PLAN``: an inherited stream socket, and JSON with ``paths``
-(entries of sys.path), ``package`` (our package's folder), ``memory`` (bytes beyond what torch takes), ``address_space``
-(bytes that the parent, which has torch loaded as well, has mapped), ``filter`` (of system calls) and ``filtered``
-(whether it must be installed). Everything is imported before the process drops its rights, and a case's code comes
-after that.
+It is started as ``python -I -S -B reference_worker.py CHANNEL PLAN``. CHANNEL is the number of an inherited stream
+socket. PLAN is JSON with ``paths`` (entries of sys.path), ``package`` (our package's folder), ``memory`` (bytes beyond
+what torch takes), ``address_space`` (bytes that the parent, which has torch loaded as well, has mapped), ``filter``
+(of system calls) and ``filtered`` (whether the filter must be installed). The program imports nothing of torch or our
+package until it has set sys.path. It imports everything before it drops its rights, and runs a case's code only after
+that.
 """
 
 import importlib.util
@@ -23,7 +24,7 @@ def main() -> None:
     from pytest_upskill.oracle import reference_serving
     from pytest_upskill.sandbox import seccomp
 
-    # The address space is limited to what is in use, and more: a torch for GPUs alone takes many GiB.
+    # The limit is what is in use plus some more, because loading a torch for GPUs already takes many GiB.
     seccomp.limit(resource.RLIMIT_AS, (seccomp.address_space() or plan["address_space"]) + plan["memory"])
     seccomp.hide()
     if not seccomp.install(plan["filter"]) and plan["filtered"]:
@@ -32,7 +33,10 @@ def main() -> None:
 
 
 def find_package(folder: str) -> None:
-    """Import our package without its parent folder, which may be a whole checkout and is not readable."""
+    """Import our package without putting its parent folder on sys.path.
+
+    The parent folder may be a whole checkout, and this process may not read it.
+    """
     file = f"{folder}/__init__.py"
     spec = importlib.util.spec_from_file_location("pytest_upskill", file, submodule_search_locations=[folder])
     assert spec is not None and spec.loader is not None

@@ -1,4 +1,7 @@
-"""What a run tries of each dtype, whatever it draws: combinations of large dims, zeros, timed sizes, far values."""
+"""The examples that a run tries for each dtype, whatever it draws.
+
+These are combinations of large dims, dims of 0, the sizes at which kernels are timed, and values far from zero.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,17 @@ from pytest_upskill.oracle.values import complete, uses_family
 from pytest_upskill.records import Example
 
 _FEW = 16
-"""Fewer examples of a dtype are a quick look: timed sizes and far values are left out."""
+"""If a dtype has fewer examples than this, the run is a quick look: it leaves out timed sizes and far values."""
 
 _FAR_AMONG = 7
-"""At least one of this many small examples has values far from zero."""
+"""At least one in this many small examples has values far from zero."""
 
 
 def large_together(case: Case, outputs: OutputSize, largest: int, dtype: str, seed: int) -> list[tuple[str, ...]]:
-    """Which dims are large together in a dtype's large examples: as many as can be, and a share of all others."""
+    """The combinations of dims that are large together in a dtype's large examples.
+
+    The first one has as many dims as possible. The other combinations are shared out among the dtypes.
+    """
     found = upper_halves(case, outputs, largest)
     most = max(found, key=len, default=())
     others = sorted(found, key=lambda upper: stable_hash("upper halves", seed, *upper))
@@ -31,15 +37,18 @@ def large_together(case: Case, outputs: OutputSize, largest: int, dtype: str, se
 
 
 def required_examples(case: Case, dtype: str, seed: int, drawn: Sequence[tuple[Example, int]]) -> Iterator[Example]:
-    """Examples of a dtype to try besides those that were ``drawn``, each of these with its number of elements."""
+    """The examples of a dtype that must be tried besides the drawn examples.
+
+    ``drawn`` holds each drawn example with its number of elements.
+    """
     smallest = smallest_example(case, dtype)
-    # Conditions that sizes seldom meet must not leave a dtype untried, which would look like a pass.
+    # If sizes seldom meet the case's conditions, no example may have been drawn, which would look like a pass.
     if not drawn:
         yield smallest
     if len(drawn) >= _FEW:
         yield from _timed(case, smallest, seed)
     yield from _far(case, seed, [one for one, elements in drawn if elements < SMALL_LIMIT])
-    # Sizes of 0 are drawn seldom; each dim that may have one is tried with it at least once.
+    # Sizes of 0 are seldom drawn, so each dim that may be 0 is tried with 0 at least once.
     sizes = [one.dims for one, _ in drawn]
     for name, example in empty_examples(case, dtype).items():
         if all(dims[name] != 0 for dims in sizes):
@@ -48,7 +57,10 @@ def required_examples(case: Case, dtype: str, seed: int, drawn: Sequence[tuple[E
 
 
 def _timed(case: Case, smallest: Example, seed: int) -> Iterator[Example]:
-    """The sizes at which a prompt says that kernels are timed, one dim at a time; the dtypes share them."""
+    """Examples in which one dim has the size at which, according to the prompt, kernels are timed.
+
+    The dims are shared out among the dtypes.
+    """
     for name, size in list(case.speed.items())[case.dtypes.index(smallest.dtype) :: len(case.dtypes)]:
         dims = {**smallest.dims, name: size}
         if problem(case, dims, smallest.scalars) is None:
@@ -57,7 +69,7 @@ def _timed(case: Case, smallest: Example, seed: int) -> Iterator[Example]:
 
 
 def _far(case: Case, seed: int, small: Sequence[Example]) -> Iterator[Example]:
-    """Values far from zero, at sizes that were drawn."""
+    """Examples with values far from zero, at sizes of drawn examples, as many as are missing."""
     wanted = len(small) // _FAR_AMONG if len(small) >= _FEW and uses_family(case) else 0
     for number in range(wanted - sum(one.values == FAR for one in small)):
         like = small[len(small) * (number + 1) // (wanted + 1)]

@@ -1,10 +1,10 @@
-"""How far rounding may move a reference's results: the standard model of floating point arithmetic, by operation.
+"""Estimates how far rounding may move a reference's results, by the standard model of floating point arithmetic.
 
-A run in float64 is exact for our purpose. It is recorded once, operation by operation, with the error that the same
-operation may make in the accumulation dtype. Then it is replayed several times, with each result moved by its error,
-and float64 carries the movements to the outputs (Higham, Accuracy and Stability of Numerical Algorithms, chapter 3).
-
-``operation_errors`` has the errors of basic operations; compositions are decomposed into these.
+A run in float64 counts as exact here. It is recorded once, operation by operation, together with the error that each
+operation may make in the accumulation dtype. Then it is replayed several times, and each operation's result is moved by
+its error. The float64 arithmetic carries these movements to the outputs (Higham, Accuracy and Stability of Numerical
+Algorithms, chapter 3). ``operation_errors`` has the errors of basic operations. Composite operators are decomposed into
+basic operations.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ from pytest_upskill.oracle.operation_errors import CHANGES_DTYPE, EXACT, Error, 
 from pytest_upskill.oracle.operator_mode import OperatorMode, name_of
 
 COPIED, ROUNDED_ONCE, ARITHMETIC, COMPUTED = range(4)
-"""What an output is: one of the inputs or constants, the correctly rounded result of one operation, a composition of
-sums and products (which a compiler may contract to fused multiply-adds), or anything else."""
+"""How an output comes about, in this order: it copies an input or a constant; it is the correctly rounded result of one
+operation; it is a composition of sums and products (which a compiler may contract to fused multiply-adds); or it is
+computed in any other way."""
 
 _RANDOM_DRAWS = 10
 _STEPS = (-1.0, -0.5, 0.5, 1.0)
-"""Random movements, in multiples of the error: of a few draws with -1 and 1 alone, too many cancel."""
+"""The factors by which an error is multiplied in a random movement. With -1 and 1 alone, too many of a few movements
+would cancel each other."""
 
 _POOL = 1 << 20
-"""Random movements that are drawn once, and read from random offsets."""
+"""The number of random factors that are drawn once. Each use reads them from a random offset."""
 
 _SUBNORMAL = 2.0**-149
 """The smallest subnormal of float32: the error of a result that underflows."""
@@ -44,19 +46,22 @@ Outputs = Mapping[str, torch.Tensor]
 
 
 class ShapesDiffer(Exception):
-    """A replay's tensors have other shapes than the recorded ones: the reference's shapes depend on values."""
+    """Shapes in a replay differ from the recorded shapes, because shapes in the reference depend on values."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """Stands for the tensor that a replay has in this place."""
+    """A placeholder for the tensor that a replay puts here."""
 
     index: int
 
 
 @dataclass(slots=True)
 class _Step:
-    """One operation: ``made`` are the slots of its results, ``errors`` their errors, with the sign of the result."""
+    """A recorded operation.
+
+    ``made`` are the slots of its results. ``errors`` are the errors of these results, with the signs of the results.
+    """
 
     operation: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -67,19 +72,20 @@ class _Step:
 
 
 class Recording(OperatorMode):  # type: ignore[no-untyped-call]
-    """Inside, a reference's operations are recorded. ``unit`` is the largest relative error of one rounding."""
+    """A dispatch mode that records a reference's operations. ``unit`` is the largest relative error of one rounding."""
 
     def __init__(self, unit: float) -> None:
         super().__init__()
         self.unit = unit
         self.unknown: set[str] = set()
-        """Operations without a rule and without a decomposition: the recording says nothing then."""
+        """The operations without a rule and without a decomposition. If there is one, the recording cannot be used."""
         self.free_zeros = False
-        """Whether an operation computed something or chose among equal elements: the sign of a zero is free then."""
+        """Whether a zero in the result may have either sign, because an operation computed something or chose among
+        equal elements."""
         self._steps: list[_Step] = []
         self._slots: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
         self._kinds: dict[int, int] = {}
-        """The kind of result, by storage: views share it."""
+        """The kind of each result by the address of its storage, because views share their storage."""
         self._inputs: dict[str, int] = {}
         self._count = 0
         self._default = torch.get_default_dtype()
@@ -91,7 +97,7 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
         plain, in_place = name_of(func)
         self._default = torch.get_default_dtype()
         if not in_place and (dtype := _promoted(func, plain, args, options)) is not None:
-            with self:  # as a conversion, which is exact, and an operation on floating tensors, which rounds
+            with self:  # record an exact conversion, and then an operation on floating tensors, which rounds
                 return func(*tree_map(lambda one: one.to(dtype) if _is_integer(one) else one, args), **options)
         if plain in EXACT or not any(map(is_float, _tensors((args, options)))):
             self.free_zeros |= plain in operation_errors.FREE_ZEROS
@@ -109,7 +115,7 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
         return func(*args, **options)
 
     def _decomposed(self, func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """The result of a composition, recorded by its parts; NotImplemented if we know none."""
+        """Run and record the parts of a composite operator. NotImplemented if no decomposition is known."""
         with self:
             return (COMPOSITIONS.get(name) or decomposition_table.get(func) or func.decompose)(*args, **options)
 
@@ -127,13 +133,16 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
             kind = ARITHMETIC
         for one in made:
             self._kinds[_storage(one)] = max(kind, before, shared.get(_storage(one), COPIED))
-        if func is torch.ops.aten.lift_fresh.default:  # a constant: replays must not share it
+        if func is torch.ops.aten.lift_fresh.default:  # replays must not change the constant
             func = torch.ops.aten.clone.default
         self._steps.append(_Step(func, arguments, named, tuple(map(self._slot, made)), errors))
         return output
 
     def _error(self, output: torch.Tensor, rule: Error | None) -> torch.Tensor | None:
-        """The error of one result, with the sign of the result: of one that its dtype can tell, at least."""
+        """The error of one result, with the sign of the result. None if the result is exact.
+
+        The error is at least one that changes a number of the result's dtype.
+        """
         error = None if rule is None or not output.is_floating_point() else rule(output)
         if error is None:
             return None
@@ -146,16 +155,19 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
         return torch.copysign(torch.where(moves, torch.maximum(size, shown), 0.0), exact)
 
     def add_input(self, name: str, value: torch.Tensor) -> None:
-        """Make a tensor known that replays are given."""
+        """Register an input, in place of which replays use another tensor."""
         self._inputs[name] = self._slot(value)
         self._kinds[_storage(value)] = COPIED
 
     def kind(self, output: torch.Tensor) -> int:
-        """How an output comes about; COMPUTED for one that no recorded operation made."""
+        """How an output comes about. COMPUTED if no recorded operation made the output."""
         return self._kind_of(output) if self._known(output) is not None else COMPUTED
 
     def _kind_of(self, tensor: torch.Tensor) -> int:
-        """That of a tensor that was not recorded is a constant's: its storage may have been another's."""
+        """The kind of a tensor. A tensor that was not recorded is a constant, and counts as COPIED.
+
+        Its storage is not looked up, because a tensor that no longer exists may have had the same address.
+        """
         return COPIED if self._known(tensor) is None else self._kinds.get(_storage(tensor), COPIED)
 
     def _known(self, tensor: torch.Tensor) -> int | None:
@@ -170,12 +182,12 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
         return self._count - 1
 
     def _replaced(self, value: Any) -> Any:
-        """A slot for a tensor that replays have; other tensors are constants."""
+        """A slot in place of a recorded tensor. Any other value is returned as it is, because it is constant."""
         known = self._known(value) if isinstance(value, torch.Tensor) else None
         return value if known is None else _Slot(known)
 
     def finish(self, outputs: Outputs) -> Replays:
-        """What was recorded, ready to be replayed."""
+        """End the recording and return it, ready to be replayed."""
         kept = {name: self._known(value) for name, value in outputs.items()}
         last: dict[int, int] = {}
         for number, step in enumerate(self._steps):
@@ -189,7 +201,7 @@ class Recording(OperatorMode):  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True, slots=True)
 class Replays:
-    """A recorded run. Outputs that no recorded operation made are left out of ``outputs``.
+    """A recorded run that can be replayed. An output that no recorded operation made is not in ``outputs``.
 
     ``default`` is torch's default dtype in the recorded run.
     """
@@ -202,10 +214,10 @@ class Replays:
     def run(
         self, arguments: Mapping[str, Any], move: Callable[[torch.Tensor, torch.Tensor], Any] | None = None
     ) -> dict[str, torch.Tensor]:
-        """The outputs for other arguments of the same shapes; ``move`` changes a result by its error, in place.
+        """Replay the run with other arguments of the same shapes, and return its outputs.
 
-        Raises ShapesDiffer if an operation does not accept the tensors that it is given now, as after a mask that
-        selects a different number of elements.
+        ``move`` is called with each result and its error, and changes the result in place. Raises ShapesDiffer if an
+        operation does not accept its tensors now, for example after a mask that selects another number of elements.
         """
         held: dict[int, torch.Tensor] = {index: arguments[name] for name, index in self.inputs.items()}
         try:
@@ -226,9 +238,10 @@ class Replays:
                 held.pop(index, None)
 
     def movements(self, arguments: Mapping[str, Any], gold: Outputs, label: object) -> dict[str, torch.Tensor]:
-        """How far each output moves at most: with all results larger, all smaller, and in some random draws.
+        """How far each element of each output moves at most when the results of operations move by their errors.
 
-        Raises ShapesDiffer, also if an output gets another shape.
+        In one replay all results become larger, in another all become smaller, and in some more each result moves at
+        random. Raises ShapesDiffer, also if an output gets another shape.
         """
         random = generator("rounding", label)
         found = {name: torch.zeros_like(gold[name], dtype=torch.float64) for name in self.outputs}
@@ -248,7 +261,10 @@ class Replays:
 
 
 def _promoted(func: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> torch.dtype | None:
-    """The floating dtype to which an operation converts its tensors if all are integers or bools; None if none."""
+    """The floating dtype to which an operation converts its tensors, if all are integers or bools and it converts them.
+
+    Otherwise None.
+    """
     given = _tensors((args, options))
     if name in EXACT or name in CHANGES_DTYPE or not given or not all(map(_is_integer, given)):
         return None
@@ -293,7 +309,10 @@ def _tensors(value: Any) -> list[torch.Tensor]:
 
 
 def _filled(value: Any, held: Mapping[int, torch.Tensor]) -> Any:
-    """The value with tensors in place of slots; called for every step of every replay, where ``tree_map`` is slow."""
+    """The value with tensors in place of slots.
+
+    ``tree_map`` would be too slow, because this is called for every step of every replay.
+    """
     if isinstance(value, _Slot):
         return held[value.index]
     if isinstance(value, list | tuple):

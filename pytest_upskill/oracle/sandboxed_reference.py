@@ -1,8 +1,8 @@
-"""Runs the Python of an untrusted case in a confined process of its own. None of it runs here, and no pickle is read.
+"""Runs the Python of an untrusted case in a confined process of its own.
 
-One message is one example, so that what comes back is a call with its expectations. The process can
-send wrong numbers for its own case, and nothing else (``reference_answers``). If it loops, ends or sends nonsense, the
-case is at fault.
+None of the case's Python runs in the current process, and no pickle is read. A message asks about one example, and the
+answer is a call with its expected results. The worst that the confined process can send is wrong numbers for its own
+case (``reference_answers``). If it loops, ends or sends nonsense, the case is at fault.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ T = TypeVar("T")
 
 
 class SandboxedReference:
-    """A ``ReferenceRunner`` whose case's Python runs in ``process``. ``close`` ends it if the runner ``owns`` it, or
-    calls ``closed`` instead.
+    """A ``ReferenceRunner`` that runs the Python of its case in ``process``. Only one thread may use it at a time.
 
-    For one thread at a time. Beside CaseError, every method may raise SandboxError: the process does not start.
+    If the runner ``owns`` the process, ``close`` calls ``closed`` if that is given, and otherwise ends the process.
+    Every method may raise CaseError, and SandboxError if the process does not start.
     """
 
     def __init__(
@@ -96,20 +96,21 @@ class SandboxedReference:
         return self._ask(request, f"with a mistake, on {example}", partial(answers.read_mutants, self.case))
 
     def for_copy(self, case: Case) -> SandboxedReference:
-        """A runner for a changed copy of the case, in the same process: both are as untrusted."""
+        """A runner for a changed copy of the case. It uses the same process, because both have the same author."""
         return SandboxedReference(case, self._process, owns=False)
 
     def close(self) -> None:
-        """End the process, unless it is another runner's; may be called again."""
+        """End the process, unless it belongs to another runner. It may be called more than once."""
         if self._owns:
             self._owns = False
             self._closed()
 
     def _ask(self, request: Plain, circumstances: str, read: Callable[[Header, list[torch.Tensor]], T]) -> T:
-        """What ``read`` makes of the answer. A fault of the process, unlike an error that it reports, is final.
+        """Send a request and return what ``read`` makes of the answer.
 
-        A process that ended is started again once: the machine may have been short of memory. Raises CaseError,
-        SandboxError.
+        A process that ended is started again once, because the machine may have been short of memory. If the process
+        loops, ends or sends nonsense, all later requests fail as well. If it reports an error, they do not. Raises
+        CaseError, SandboxError.
         """
         if self._fault is not None:
             raise self._fault
@@ -131,7 +132,7 @@ class SandboxedReference:
             raise
 
     def _answer(self, request: Plain) -> Answer:
-        """Header and tensors. The process gets the case first if it holds none or another copy."""
+        """The header and the tensors of the answer. If the process does not hold this case, the case is sent first."""
         if self._process.holds is not self:
             self._raise_error(self._process.ask({"ask": "case", "case": to_plain(self.case)}))
             self._process.holds = self
@@ -144,7 +145,7 @@ class SandboxedReference:
             raise error
 
     def _broken(self, what: str) -> CaseError:
-        """The fault that every later request raises as well, without a process."""
+        """Remember a fault of the process and return it as a CaseError. All later requests raise it, too."""
         self._process.stop()
         line = self.case.reference.line if self.case.reference else None
         self._fault = CaseError(f"case '{self.case.name}': the reference {what}", self.case.path, line)

@@ -1,7 +1,7 @@
-"""Drives Hypothesis: generates examples in small batches, and shrinks a failing one.
+"""Uses Hypothesis to generate examples in small batches, and to shrink a failing example.
 
 The user's profile, database and ``.hypothesis`` folder are not used. A batch has at most nine examples, because after
-ten Hypothesis begins to mutate earlier examples, and we want unseen ones.
+ten examples Hypothesis begins to mutate earlier ones instead of drawing new ones.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ _constants: LRUCache[object, object] = LRUCache(1024)
 
 BATCH = 9
 LARGE = 2
-"""Large examples of each dtype."""
+"""The number of large examples of each dtype."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A few examples that are drawn together. ``index`` counts the batches of a dtype. ``family`` is the family of
-    values of all examples of the batch, empty if each draws its own. The dims in ``upper`` are in the upper half of
-    their range.
+    """A few examples that are drawn together.
+
+    ``index`` counts the batches of a dtype. If ``family`` is not empty, all examples of the batch have this family of
+    values; otherwise each example draws its own. The dims in ``upper`` are in the upper half of their range.
     """
 
     dtype: str
@@ -48,7 +49,7 @@ class Batch:
 
 
 class Stop(BaseException):
-    """Ends a search from inside; passes through Hypothesis, which treats an Exception as a failing example."""
+    """Ends a search from inside. It is not an Exception, because Hypothesis treats those as failing examples."""
 
 
 class Fails(AssertionError):
@@ -58,9 +59,9 @@ class Fails(AssertionError):
 def plan(dtype: str, examples: int, forced: str = "", uppers: Sequence[tuple[str, ...]] = ()) -> list[Batch]:
     """The batches for ``examples`` examples of a dtype.
 
-    At least the last two examples are large (one if there are three or four examples, none if fewer): one for each of
-    ``uppers``, up to a third of all. A ``forced`` family is used for about an eighth of the small examples and for the
-    first large one.
+    The last examples are large: one for each of ``uppers``, but at most a third of all examples and at least two. If
+    there are only three or four examples, one is large, and if there are fewer, none is. A ``forced`` family is used
+    for about an eighth of the small examples and for the first large example.
     """
     least = LARGE if examples >= 5 else examples // 3
     large = max(least, min(len(uppers), examples // 3))
@@ -76,9 +77,9 @@ def plan(dtype: str, examples: int, forced: str = "", uppers: Sequence[tuple[str
 
 
 def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Example], None]) -> None:
-    """Call ``visit`` with each example of a batch; it may reject one (``hypothesis.reject``).
+    """Call ``visit`` with each example of a batch. ``visit`` may reject an example (``hypothesis.reject``).
 
-    ``visit`` must not raise an Exception of its own; ``Stop`` ends the search and passes through.
+    ``visit`` may raise ``Stop`` to end the search, and the caller gets that exception. It must raise no Exception.
     """
 
     def test(example: Example) -> None:  # Hypothesis needs a named parameter
@@ -89,16 +90,17 @@ def generate(batch: Batch, strategy: Strategy, seed: int, visit: Callable[[Examp
 
 
 def shrink(batch: Batch, strategy: Strategy, seed: int, fails: Callable[[Example], bool]) -> None:
-    """Draw a batch again and let Hypothesis simplify the first example that fails. ``fails`` keeps its own record.
+    """Draw a batch again and let Hypothesis simplify the first example for which ``fails`` returns true.
 
-    Hypothesis's own result is not used: a stateful kernel confuses it, and ``fails`` may raise ``Stop``.
+    Nothing is returned, so ``fails`` must record the examples that it sees. Hypothesis's own result is not used,
+    because it is unreliable for a kernel with state, and because ``fails`` may end the search with ``Stop``.
     """
 
     def test(example: Example) -> None:
         if fails(example):
             raise Fails
 
-    # Fails as expected, or Flaky, or what else a stateful kernel causes.
+    # This is Fails, as expected, or Flaky, or another exception that a kernel with state causes.
     with passing_through(), own_folder(), _own_constants(), suppress(Exception, Stop):
         _run(test, batch, strategy, seed, (Phase.generate, Phase.shrink))
 
@@ -124,8 +126,10 @@ def _run(
 
 @contextmanager
 def _own_constants() -> Iterator[None]:
-    """Let Hypothesis draw no constants of the modules that happen to be imported: the same seed must draw the same
-    examples, and reading all these modules takes a while. Without effect where Hypothesis has no such functions.
+    """Keep Hypothesis from drawing constants that it finds in imported modules.
+
+    The same seed must draw the same examples, whatever is imported, and reading all these modules takes a while. This
+    context has no effect on versions of Hypothesis that do not collect constants.
     """
     replaced = {"_get_local_constants": lambda: _NO_CONSTANTS, "CONSTANTS_CACHE": _constants}
     before = {name: getattr(providers, name) for name in replaced if hasattr(providers, name)}

@@ -1,6 +1,6 @@
-"""Chooses the sizes of a call: within the declared bounds, under the case's conditions, under a limit of elements.
+"""Chooses the sizes of a call within the declared bounds, the case's conditions and a limit on elements.
 
-Takes its choices as plain steps, so that Hypothesis (or a hash) can make them.
+Each choice is passed in as an integer, called a step, so that Hypothesis (or a hash) can make the choices.
 """
 
 from __future__ import annotations
@@ -24,21 +24,24 @@ from pytest_upskill.errors import CaseError
 from pytest_upskill.oracle.size_distribution import SPECIAL, STEPS, of_range, of_sizes, of_upper_half
 
 SMALL_LIMIT = 1 << 14
-"""Maximum number of elements of most examples, all tensors together."""
+"""The largest number of elements of a small example, all tensors together. Most examples are small."""
 
 _PROBES = 512
-"""How far from a chosen size we look for one that meets the conditions."""
+"""The largest distance from a chosen size at which a size that meets the conditions is looked for."""
 
 _COMBINATIONS = 32
-"""Combinations of dims that are large together, those of few dims first."""
+"""At most this many combinations of dims are tried as large together, first those with few dims."""
 
 _SEARCH = 20_000
-"""Combinations that are tried for the smallest legal sizes."""
+"""At most this many combinations of sizes are tried to find the smallest legal sizes."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSize:
-    """A rough guess of the outputs' elements: ``elements`` at ``base``, growing with a power of each dim."""
+    """A rough guess of how many elements the outputs have.
+
+    They have ``elements`` elements if the dims are ``base``, and their number grows with a power of each dim.
+    """
 
     base: Mapping[str, int] = field(default_factory=dict)
     elements: int = 0
@@ -52,27 +55,27 @@ class OutputSize:
 
 
 def at_step(options: Options, step: int) -> int:
-    """The value at a step, each with the same weight."""
-    if isinstance(options, range):  # ``len`` does not work for large ones
+    """The value at a step. All values have the same share of the steps."""
+    if isinstance(options, range):  # ``len`` does not work for large ranges
         return options.start + (options.stop - options.start) * step // STEPS
     return options[len(options) * step // STEPS]
 
 
 def least(case: Case, name: str, dims: Mapping[str, int]) -> int:
-    """The smallest size that a dim may have beside the others."""
+    """The smallest size that a dim may have, given the other ``dims``."""
     return first(candidates(next(dim for dim in case.dims if dim.name == name), dims, case.zero))
 
 
 def elements(case: Case, dims: Mapping[str, int], outputs: OutputSize) -> float:
-    """Elements of all tensors of a call, roughly."""
+    """The approximate number of elements of all tensors of a call."""
     inputs = sum(prod(max(int(size.evaluate(dims)), 0) for size in tensor.shape) for tensor in case.tensors)
     return inputs + outputs.guess(dims)
 
 
 def smallest(case: Case, *, zero: bool | None = None) -> tuple[dict[str, int], dict[str, int]]:
-    """The smallest legal sizes and integer scalars; sizes of 0 only if nothing else is legal, or with ``zero``.
+    """The smallest legal sizes and integer scalars.
 
-    Raises CaseError if none was found.
+    Dims are 0 only if ``zero`` is true, or if no other sizes are legal. Raises CaseError if no legal sizes were found.
     """
     for allow_zero in [case.zero] if zero else [False, case.zero]:
         for least in (0,) if zero else (1, 0):
@@ -119,7 +122,7 @@ def _few(options: Options) -> Sequence[int]:
 
 
 def upper_halves(case: Case, outputs: OutputSize, limit: float) -> list[tuple[str, ...]]:
-    """Which dims can be in the upper half of their ranges at the same time: all combinations, up to a number."""
+    """The combinations of dims that can be in the upper half of their ranges at the same time, up to a fixed number."""
     names = [dim.name for dim in case.dims if not dim.fixed]
     combinations = (c for size in range(1, len(names) + 1) for c in itertools.combinations(names, size))
     chooser = _Chooser(case, outputs, limit)
@@ -136,11 +139,11 @@ def choose(
     full: bool = False,
     upper: Sequence[str] = (),
 ) -> tuple[dict[str, int], dict[str, int]] | None:
-    """Sizes and integer scalars for one step per dim and scalar; None if the conditions cannot be met from there.
+    """Choose sizes and integer scalars by ``steps``, one step per dim and scalar.
 
-    The dim at index ``focus`` may take all of ``limit`` elements, the others share the rest. ``full`` asks for as many
-    elements as the limit and the bounds allow; with ``upper``, these dims are in the upper half of their range, the
-    others in the lower half.
+    Returns None if no sizes near the chosen ones meet the conditions. The dim at index ``focus`` may use up all of
+    ``limit`` elements, and the other dims share what is left. ``full`` asks for as many elements as the limit and the
+    bounds allow. If ``upper`` is given, these dims are in the upper half of their range, all others in the lower half.
     """
     chooser = _Chooser(case, outputs, limit)
     dims = chooser.halves(steps, upper) if upper else chooser.dims(focus, steps, full)
@@ -174,7 +177,10 @@ class _Chooser:
         return None if violated(self.case, known) else known
 
     def lowest(self, upper: Sequence[str]) -> dict[str, int] | None:
-        """The least sizes with some dims in the upper half; None if they do not exist, or exceed the limit."""
+        """The smallest sizes with the dims in ``upper`` in the upper half of their range.
+
+        None if there are no such sizes within the limit.
+        """
         found: dict[str, int] = {}
         for dim in self.case.dims:
             if not (options := self._half(candidates(dim, found, self.case.zero), dim.name in upper)):
@@ -183,7 +189,7 @@ class _Chooser:
         return found if self._fits(found) else None
 
     def halves(self, steps: Sequence[int], upper: Sequence[str]) -> dict[str, int] | None:
-        """Sizes with the dims in ``upper`` in the upper half of their range, the others in the lower half."""
+        """Sizes with the dims in ``upper`` in the upper half of their range, and the other dims in the lower half."""
         lowest = self.lowest(upper)
         known: dict[str, int] = {}
         for dim, step in zip(self.case.dims, steps, strict=False):
@@ -200,7 +206,7 @@ class _Chooser:
         return None if violated(self.case, known) else known
 
     def _half(self, options: Options, upper: bool) -> Options:
-        """The sizes of one half; all of them if there is only one."""
+        """The sizes in the upper or the lower half of ``options``. A single size counts as both halves."""
         if len(options) < 2:
             return options
         middle = (options[0] + options[-1]) // 2
@@ -230,7 +236,7 @@ class _Chooser:
     def _size(
         self, dim: Dim, step: int, guess: Mapping[str, int], earlier: Mapping[str, int], *, conditions: bool
     ) -> int | None:
-        """The size of a dim at a step. The other dims in ``guess`` say how many elements are left for it."""
+        """The size of a dim at a step. The other dims in ``guess`` determine how many elements this dim may use."""
         options = candidates(dim, earlier, self.case.zero)
         if not isinstance(options, range):
             fitting = tuple(size for size in options if self._fits({**guess, dim.name: size})) or options[:1]
@@ -244,7 +250,7 @@ class _Chooser:
         return self._repaired(dim.name, size, low, top, earlier) if conditions else size
 
     def _repaired(self, name: str, wanted: int, low: int, high: int, known: Mapping[str, int]) -> int | None:
-        """The nearest value that meets the conditions, smaller ones first."""
+        """A value near ``wanted`` that meets the conditions, or None. Smaller values are tried before larger ones."""
         relevant = [c for c in self.case.where if name in c.names and c.names <= {*known, name}]
         if not relevant:
             return wanted
@@ -258,7 +264,7 @@ class _Chooser:
         return None
 
     def _grow(self, known: dict[str, int], focus: int) -> None:
-        """Raise the dims, the one in focus first, as far as limit, bounds and conditions let them."""
+        """Raise the dims, first the dim in focus, as far as the limit, the bounds and the conditions allow."""
         for index in [focus, *(index for index in range(len(self.case.dims)) if index != focus)]:
             dim = self.case.dims[index]
             options = candidates(dim, known, self.case.zero)
@@ -273,7 +279,7 @@ class _Chooser:
                     known[dim.name] = size
 
     def _largest(self, name: str, options: range, guess: Mapping[str, int]) -> int:
-        """The largest size that keeps the call under the limit; the smallest if none does."""
+        """The largest size of a dim that keeps the call within the limit. If no size does, the smallest size."""
         below, above = options.start, options.stop - 1
         if self._fits({**guess, name: above}):
             return above

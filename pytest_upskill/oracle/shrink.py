@@ -1,9 +1,9 @@
 """Searches for the smallest example that fails some assertions, within 100 runs.
 
 Hypothesis simplifies first. Then each dim and integer scalar is lowered, the values are simplified, and dims are
-lowered together, since sizes can depend on each other (a limit on elements, conditions of ``where``). The smallest of
-all failing examples seen is returned, because a stateful kernel can mislead the search. All limits count runs and
-elements, never seconds, so that the same seed gives the same counterexample on every machine.
+lowered together, because sizes can depend on each other (by a limit on elements, or by conditions of ``where``). The
+smallest failing example that was seen is returned, because a kernel with state can mislead the search. All limits count
+runs and elements, never seconds, so that the same seed gives the same counterexample on every machine.
 """
 
 from __future__ import annotations
@@ -30,23 +30,24 @@ from pytest_upskill.oracle.values import uses_family
 from pytest_upskill.records import Call, Counterexample, Example, ScalarArgument, TensorArgument, WorstElement
 
 RUNS = 100
-"""Runs of the kernel in one search."""
+"""The largest number of runs of the kernel in one search."""
 
 _RUNS_OF_HYPOTHESIS = 60
 _WORK = 32
-"""Elements of all runs in one search, as a multiple of those of the first example. A search that ends there is marked
-as not shrunk to the end."""
+"""All runs of one search together may have this many times the elements of the first example. If this limit ends a
+search, its counterexample is marked as not shrunk to the end."""
 
 _FILTERED = 1 << 12
-"""Sizes of a dim up to which the legal ones are listed; among more, one that is not legal counts as one that passes."""
+"""If a dim has at most this many sizes, the search lists the legal ones. Otherwise it treats a size that is not legal
+like a size at which the kernel passes."""
 
 UNFINISHED = " (not shrunk to the end: the limit on elements was reached)"
 
 SHOWN = 16
-"""Elements of all input tensors together up to which their values are shown."""
+"""The values of input tensors are shown if all input tensors together have at most this many elements."""
 
 _DIGITS = {"bfloat16": 4, "float16": 5}
-"""Digits of a floating number that is shown; 6 for the wider dtypes."""
+"""The number of digits with which a floating number is shown. It is 6 for the wider dtypes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Tried:
-    """An example that was run, by what it failed; ``order`` counts the examples of the exploration.
+    """An example that was run, and the assertions that it failed.
 
-    ``replay`` is the example with the floating scalars of its call; ``inputs`` has the values of small input tensors.
+    ``order`` counts the examples of the exploration. ``replay`` is the example with the floating scalars of its call.
+    ``inputs`` has the values of small input tensors.
     """
 
     example: Example
@@ -76,35 +78,42 @@ class Tried:
 
     @classmethod
     def of(cls, prepared: Prepared, batch: Batch | None, order: int, faults: dict[str, Fault]) -> Tried:
-        """The record of a call that was made."""
+        """Make the record of a call with the faults that were found in its answer."""
         example, call = prepared.example, prepared.call
-        # JSON knows no infinities; without its scalar the text replays the same example.
+        # JSON has no infinities. Without the scalar, the text still replays the same example.
         real = [one for one in call.arguments if isinstance(one, ScalarArgument) and one.kind == "float"]
         finite = {one.name: one.value for one in real if isfinite(one.value)}
         replay = replace(example, scalars={**example.scalars, **finite})
         return cls(example, batch, order, elements_of(call), replay, _small_inputs(call), faults)
 
     def fails(self, names: tuple[str, ...]) -> bool:
-        """Whether all of these assertions fail."""
+        """Whether the example fails all these assertions."""
         return all(name in self.faults for name in names)
 
     @property
     def explains_its_crash(self) -> bool:
-        """Whether a line that is known made the kernel crash: another run of the same call may go on."""
+        """Whether the kernel crashed and the line that caused it is known.
+
+        Another run of the same call may not crash.
+        """
         memory, broken = self.faults.get("memory"), self.faults.get("runs")
         return memory is not None and memory.line is not None and not (broken and broken.kind.endswith("timeout"))
 
     def counterexample(self, names: tuple[str, ...], remark: str = "") -> Counterexample:
-        """The example as a counterexample of the first assertion, with the wrong values of any of them."""
+        """The example as a counterexample of the first of these assertions.
+
+        The wrong values that it shows may come from any of the assertions.
+        """
         fault = self.faults[names[0]]
         worst = next((found for name in names if (found := self.faults[name].worst)), None)
         return Counterexample(names[0], self.replay, fault.message + remark, worst, fault.line, inputs=self.inputs)
 
 
 def explained(name: str, failing: Mapping[str, Sequence[Tried]]) -> tuple[tuple[str, ...], Tried]:
-    """The assertions that a counterexample shows if ``name`` is the first that fails, and its first example.
+    """The assertions that a counterexample must fail if ``name`` is the first failed assertion, and its first example.
 
-    A finding with a line explains wrong values, and an access out of bounds a crash; a call with both comes first.
+    A finding with a line explains wrong values, and an access out of bounds explains a crash. If an example fails by
+    both the finding and what it explains, the first such example is chosen.
     """
     if name == "runs" and (crashed := failing[name][0]).explains_its_crash:
         return ("memory",), crashed
@@ -145,7 +154,7 @@ class Explored(Protocol):
 
 
 def elements_of(call: Call) -> int:
-    """Elements of all tensors of a call."""
+    """The number of elements of all tensors of a call."""
     return sum(argument.elements for argument in call.arguments if isinstance(argument, TensorArgument))
 
 
@@ -165,13 +174,13 @@ class Shrinking:
         """The smallest failing example that was met."""
         batch = self._first.batch
         assert batch is not None
-        # One large example alone gives Hypothesis nothing to go down to, nor does the upper half of a range.
+        # A batch with one large example, or with dims in upper halves, has no smaller examples for Hypothesis.
         if not batch.family and not batch.upper:
             search.shrink(batch, strategy, self._explored.seed, self._drawn_again_fails)
         self._limit = RUNS
         try:
             before = None
-            while self._best is not before:  # what was tried before costs no run
+            while self._best is not before:  # an example that was tried before costs no run
                 before = self._best
                 self._lower_each()
                 self._simplify()
@@ -183,7 +192,10 @@ class Shrinking:
         return self._best
 
     def _drawn_again_fails(self, example: Example) -> bool:
-        """Whether an example fails, for Hypothesis; rejects those of earlier batches, as the first draw did."""
+        """Whether an example fails. Hypothesis calls this.
+
+        Examples of earlier batches are rejected, as in the first draw, so that Hypothesis draws the same examples.
+        """
         tried = self._explored.tried.get(str(example))
         earlier = tried is not None and tried.batch is not None and tried.batch != self._first.batch
         if earlier or str(example) in self._explored.given_up:
@@ -191,7 +203,7 @@ class Shrinking:
         return self._fails(example)
 
     def _lower_each(self) -> None:
-        """Lower each dim alone, the largest first, and take the first value of each integer scalar."""
+        """Lower each dim by itself, the largest first, and try the first value of each integer scalar."""
         dims = self._best.example.dims
         for name in sorted(dims, key=lambda name: -dims[name]):
             self._lower(name)
@@ -201,7 +213,7 @@ class Shrinking:
             self._fails_with(example.dims, {**example.scalars, scalar.name: value})
 
     def _lower_together(self) -> None:
-        """Take the smallest legal sizes; lower two dims to their least, and by the same number."""
+        """Try the smallest legal sizes. Then lower pairs of dims, to their smallest sizes or by the same number."""
         with suppress(CaseError):
             self._fails_with(*smallest(self._explored.case))
         for one, other in itertools.combinations(self._best.example.dims, 2):
@@ -213,7 +225,10 @@ class Shrinking:
         return least(self._explored.case, name, self._best.example.dims)
 
     def _lower(self, *names: str) -> None:
-        """Lower dims by the same number: bisect for their smallest sizes that fail, as if larger ones always failed."""
+        """Lower these dims by the same number, as far as the kernel still fails.
+
+        This is a bisection, which assumes that the kernel also fails at all larger sizes.
+        """
         dims = self._best.example.dims
         count = min(dims[name] - self._least(name) for name in names)
 
@@ -234,7 +249,7 @@ class Shrinking:
                 low = middle
 
     def _with(self, dims: Mapping[str, int], scalars: Mapping[str, float] | None = None) -> Example | None:
-        """The best example with other sizes; None if they are not legal."""
+        """The best example so far with these sizes instead of its own. None if these sizes are not legal."""
         example = replace(self._best.example, dims=dims, scalars=scalars or self._best.example.scalars)
         with suppress(ValueError):  # an expression that these sizes do not allow
             if problem(self._explored.case, dims, example.scalars) is None:
@@ -269,7 +284,7 @@ class Shrinking:
         try:
             tried = self._explored.try_again(example, self._names)
         except UpskillError as error:
-            # The verdict is fixed: a reference or a sandbox that fails from here on must not hide it.
+            # The verdict is fixed, so an error of the reference or the sandbox from here on must not hide it.
             self._stopped = True
             raise Stop from error
         except Exception as error:
@@ -277,7 +292,7 @@ class Shrinking:
             raise Stop from error
         self._work += tried.elements if tried else 0
         if tried is not None and any(fault.kind.endswith("timeout") for fault in tried.faults.values()):
-            self._stopped = True  # a smaller call that hangs would cost the whole time-out each time it is met
+            self._stopped = True  # each smaller call that hangs would take the whole time-out
             raise Stop
         return tried
 

@@ -1,6 +1,6 @@
-"""Distinguishes exceptions of a signal handler, such as pytest-timeout's, from those of a case or a kernel.
+"""Distinguishes exceptions that a signal handler (such as pytest-timeout's) raises from those of a case or a kernel.
 
-An exception of a handler is not a result: it must pass through everything that catches exceptions.
+A handler's exception is not a result of the case or the kernel, so no code may catch it as such a result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _AGAIN_SECONDS = 0.1
 
 
 class Passing(BaseException):
-    """Carries an exception through code that would catch it."""
+    """Carries an exception through code that would catch the exception itself."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(error)
@@ -24,7 +24,7 @@ class Passing(BaseException):
 
 
 def raised_by_handler(error: BaseException) -> bool:
-    """Whether the handler of a signal raised this, in the middle of other code."""
+    """Whether a signal handler raised this exception while other code was running."""
     handlers = (signal.getsignal(number) for number in signal.valid_signals())
     codes = {code for handler in handlers if (code := getattr(handler, "__code__", None)) is not None}
     trace = error.__traceback__
@@ -36,7 +36,10 @@ def raised_by_handler(error: BaseException) -> bool:
 
 
 def would_be_lost(frame: FrameType | None) -> bool:
-    """Whether Python ignores an exception here: in a callback of the garbage collector, or in a finalizer."""
+    """Whether Python would ignore an exception in this frame.
+
+    Python does so in a callback of the garbage collector and in a finalizer.
+    """
     callbacks = {getattr(callback, "__code__", None) for callback in gc.callbacks}
     while frame is not None:
         if frame.f_code in callbacks or frame.f_code.co_name in ("__del__", "_remove"):
@@ -47,7 +50,7 @@ def would_be_lost(frame: FrameType | None) -> bool:
 
 @contextmanager
 def passing_through() -> Iterator[None]:
-    """Carry an exception of the SIGALRM handler past Hypothesis, which takes a pytest.fail for a failing example."""
+    """Carry an exception of the SIGALRM handler through Hypothesis, which would treat it as a failing example."""
     before = signal.getsignal(signal.SIGALRM)
     if not callable(before) or threading.current_thread() is not threading.main_thread():
         yield
@@ -56,7 +59,7 @@ def passing_through() -> Iterator[None]:
     failed: list[BaseException] = []
 
     def handler(number: int, frame: FrameType | None) -> None:
-        # What is raised here may still be lost, in a weak reference's callback for instance: then raise it again.
+        # The exception may still be lost, for example in a weak reference's callback, so it is raised again later.
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
         if would_be_lost(frame):
             return

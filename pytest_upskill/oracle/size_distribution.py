@@ -1,7 +1,7 @@
-"""Size distributions: the sizes that a dim may have, with weight on those where kernels break.
+"""Distributions of the sizes that a dim may have. Sizes at which kernels often break have more weight.
 
-A distribution maps a step (an integer below ``STEPS``) to a size, and never a higher step to a smaller size: so the
-smallest failing step is the smallest failing size, and a shrinker that knows nothing of sizes finds it.
+A distribution maps a step (an integer below ``STEPS``) to a size, and a higher step never has a smaller size. So the
+smallest failing step gives the smallest failing size, and a shrinker finds it without knowing anything about sizes.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from itertools import accumulate, pairwise
 from math import isqrt
 
 STEPS = 1 << 24
-"""Steps of every distribution."""
+"""The number of steps of every distribution."""
 
 SPECIAL = (0, 1, 2, 3, 31, 32, 33, 127, 128, 129, 255, 256, 257, 1023, 1024, 1025)
-"""Around the sizes of warps, blocks and grids."""
+"""Sizes with extra weight: small ones, and those around the sizes of warps, blocks and grids."""
 
 PRIMES = (5, 7, 13, 17, 61, 97, 251, 509, 1021, 2053, 4099)
-"""A few sizes without divisors."""
+"""A few prime sizes, which no tile size divides."""
 
 _PARTS = 4
-"""Primes that are tried in the upper half of a range."""
+"""The number of primes that are tried in the upper half of a range."""
 
 _ORDINARY = 0.35
-"""Share of the steps for all other sizes, spread evenly over the orders of magnitude."""
+"""The share of the steps for all sizes without extra weight. It is spread evenly over the orders of magnitude."""
 
 
 @dataclass(frozen=True, slots=True)
 class SizeDistribution:
-    """Segments of sizes, each with its first and last size and the share of the steps at which it ends."""
+    """Segments of sizes. Each segment has its first and last size, and the share of all steps up to its end."""
 
     first: tuple[int, ...]
     last: tuple[int, ...]
@@ -54,14 +54,17 @@ def _between(first: int, last: int, share: float) -> int:
 
 @lru_cache(maxsize=4096)
 def of_range(low: int, high: int) -> SizeDistribution:
-    """The sizes ``low`` to ``high``, both included; weight on special ones, the bounds and their neighbours."""
+    """The sizes ``low`` to ``high``, both included. Special sizes, the bounds and their neighbours have more weight."""
     inside = sorted(size for size in {low, low + 1, high - 1, high, *SPECIAL, *PRIMES} if low <= size <= high)
     return _build([*((size, size, _weight(size)) for size in inside), *_gaps(inside)])
 
 
 @lru_cache(maxsize=4096)
 def of_upper_half(low: int, high: int) -> SizeDistribution:
-    """The sizes ``low`` to ``high`` of the upper half of a range: its end, primes, and evenly all others."""
+    """The sizes ``low`` to ``high``, which are the upper half of a range.
+
+    The end of the range and some primes have more weight. All other sizes have the same weight.
+    """
     places = (low + (high - low) * part // _PARTS for part in range(1, _PARTS + 1))
     special = sorted({high - 1, high, *(_prime(place, low) for place in places)} & {*range(low, high + 1)})
     gaps = [(left + 1, right - 1) for left, right in pairwise([low - 1, *special]) if right - left > 1]
@@ -70,13 +73,13 @@ def of_upper_half(low: int, high: int) -> SizeDistribution:
 
 
 def _prime(below: int, least: int) -> int:
-    """The largest prime up to ``below``, or ``least``."""
+    """The largest prime up to ``below``; ``least`` if there is none above it."""
     return next((n for n in range(below, least, -1) if all(n % d for d in range(2, isqrt(n) + 1))), least)
 
 
 @lru_cache(maxsize=4096)
 def of_sizes(sizes: tuple[int, ...]) -> SizeDistribution:
-    """Some sizes, each with the same weight."""
+    """A distribution in which these sizes have the same weight."""
     return _build([(size, size, 1.0) for size in sizes])
 
 

@@ -22,7 +22,7 @@ _INDEX_DTYPE = re.compile(
     r"used as indices must be|only integer tensors|xpected dtype int|scalar types: Long|integer dtype|"
     r"LongTensor|long tensor|be Long"
 )
-"""What PyTorch says of tensors that cannot be indices because of their dtype."""
+"""Parts of PyTorch's messages about tensors that cannot be indices because of their dtype."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,10 @@ class Function:
     line: int
 
     def __call__(self, arguments: Mapping[str, Any], circumstances: str) -> Any:
-        """Call it by name; whatever it raises becomes a CaseError at the line where it was raised."""
+        """Call the function with those of ``arguments`` that it takes.
+
+        Any exception becomes a CaseError with the line that raised it.
+        """
         try:
             return self.call(**arguments)
         except BaseException as error:  # a case that calls sys.exit or pytest.skip must not end the run
@@ -65,13 +68,13 @@ def _dtypes(arguments: Mapping[str, Any]) -> str:
 
 
 def _shapes(arguments: Mapping[str, Any]) -> str:
-    """The shapes of the arguments that are tensors; empty for a function that gets none."""
+    """The shapes of the arguments that are tensors, as a text; empty if no argument is a tensor."""
     tensors = {name: value for name, value in arguments.items() if isinstance(value, torch.Tensor)}
     return ", ".join(f"{name}: {list(value.shape)}" for name, value in tensors.items())
 
 
 def load_function(snippet: Snippet, name: str, title: str) -> Function:
-    """Compile a block and return the function called ``name``, else the only one that it defines.
+    """Compile a block and return the function called ``name`` or, if there is none, the only function of the block.
 
     Raises CaseError if the block does not compile, does not run, or defines no such function.
     """
@@ -99,9 +102,9 @@ def load_function(snippet: Snippet, name: str, title: str) -> Function:
 
 
 def check_parameters(function: Function, offered: Mapping[str, str], needed: tuple[str, ...]) -> None:
-    """Raise CaseError if the function has a parameter that is not offered, or does not take a needed one.
+    """Raise CaseError if the function has a parameter that is not offered, or lacks a parameter that is needed.
 
-    ``offered`` maps each name to what it is ("argument of op", "dim").
+    ``offered`` maps the name of each offered parameter to what it is ("argument of op", "dim").
     """
     for name in function.required:
         if name not in offered:
@@ -129,7 +132,7 @@ def _execute(snippet: Snippet, scope: dict[str, Any], title: str) -> None:
 
 
 def _is_not_its_own(error: BaseException) -> bool:
-    """Whether an exception only happened to be raised here: an interrupt, or a time limit of the item."""
+    """Whether an exception has another cause than the case's code: an interrupt, or a time limit of the item."""
     return isinstance(error, KeyboardInterrupt | Passing) or raised_by_handler(error)
 
 

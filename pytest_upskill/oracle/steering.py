@@ -1,8 +1,8 @@
 """Finds sizes at which a kernel takes branches that the drawn examples did not take.
 
-A traced build says which blocks a call executes, and what its comparisons compare. To see another relation of two
-operands, sizes are moved by their difference: that also reaches a remainder. What a kernel reports can be false: it
-adds examples, and removes none.
+A traced build reports which blocks a call executes, and the operands of its comparisons of integers. To make a
+comparison come out differently, sizes are moved by the difference of its operands. This also works for remainders. A
+kernel can falsify these reports, so they only add examples and never remove any.
 """
 
 from __future__ import annotations
@@ -20,41 +20,43 @@ from pytest_upskill.oracle.values import complete
 from pytest_upskill.records import Call, Example
 
 LARGEST = 1 << 16
-"""Elements of a traced call."""
+"""The largest number of elements of a traced call."""
 
 _TRACED = 4
-"""Examples of a dtype, of those that are tried anyhow, that are traced first."""
+"""For each dtype, this many of the examples that are tried anyhow are traced first."""
 
 _CALLS, _CALLS_AGAIN = 20, 8
-"""Further traced calls for the first dtype, and for each other one: these also get the sizes that were found before."""
+"""The largest number of further traced calls for the first dtype, and for each other dtype. Another dtype gets, in
+addition, a call for each example that was found with an earlier dtype."""
 
 _LATER = 8
-"""Traced calls for each dtype if lines would be listed as not executed."""
+"""As long as lines would be listed as not executed, up to this many more calls are traced for each dtype."""
 
 _TRIES = 20
-"""Sizes that are tried to see one relation of one comparison."""
+"""The largest number of sizes that are tried to see one relation of one comparison."""
 
 _FAR = 4
-"""A comparison is tried once less for this many binary places of the difference of its operands."""
+"""Each time the difference of a comparison's operands has this many more binary digits, the comparison waits as if it
+had been tried once more."""
 
 _MOST = 1 << 28
-"""Operands from this size on are bits of floating-point numbers, not sizes."""
+"""Operands of at least this magnitude are taken for the bits of floating-point numbers, not for sizes."""
 
 _STEPS = 4
-"""By how much sizes are moved at most, once nothing else is left to try."""
+"""Once nothing else is left to try, sizes are moved by up to this number."""
 
 _SAME = 3
-"""Calls after which a comparison counts as constant, if its operands were the same in all of them."""
+"""A comparison counts as constant if its operands were the same in this many calls."""
 
 _RELATIONS = (-1, 0, 1)
 
 Goal = tuple[str, int]
-"""A comparison, and the sign of the difference of its operands that no call has shown."""
+"""A comparison, and a sign that the difference of its operands can have. The search looks for signs not seen so far."""
 
 
 @dataclass
 class Steering:
-    """The search for one kernel. ``call_of`` makes the call of an example, None if it cannot be judged."""
+    """The search for one kernel. ``call_of`` makes the call of an example, or returns None if it cannot be judged."""
 
     case: Case
     outputs: OutputSize
@@ -64,21 +66,21 @@ class Steering:
     executed: set[str] = field(default_factory=set)
     _seen: set[Goal] = field(default_factory=set)
     _met: dict[str, tuple[Example, tuple[int, int]]] = field(default_factory=dict)
-    """For each comparison, the example with the nearest operands, and these."""
+    """For each comparison, the example at which its operands were nearest to each other, and these operands."""
     _operands: dict[str, list[frozenset[tuple[int, int]]]] = field(default_factory=dict)
-    """For each comparison, its operands in the first calls, up to the first ones that differ."""
+    """For each comparison, its operands in each call, up to the first call in which they differ from those before."""
     _tries: dict[Goal, int] = field(default_factory=dict)
     _known: set[str] = field(default_factory=set)
     _differences: dict[tuple[str, str], int] = field(default_factory=dict)
     _origins: dict[str, tuple[str, str, int]] = field(default_factory=dict)
-    """What an example was moved from: another example, one of its sizes, and by how much."""
+    """For each moved example: the example that it was made from, the size that was moved, and by how much."""
     _slopes: dict[tuple[str, str], float] = field(default_factory=dict)
-    """How fast a comparison's difference changes with a size, beside the others."""
+    """How fast the difference of a comparison's operands changes with one size, while the other sizes stay the same."""
     _found: list[Example] = field(default_factory=list)
     _broken: bool = False
 
     def examples(self, dtype: str, drawn: Sequence[Example]) -> Iterator[Example]:
-        """Examples of a dtype that execute something new; ``drawn`` are those that are tried anyhow."""
+        """Examples of a dtype at which the kernel takes new branches. The examples ``drawn`` are tried anyhow."""
         for example in self._some(drawn):
             self._trace(example)
         self._met, calls = {name: met for name, met in self._met.items() if met[0].dtype == dtype}, 0
@@ -93,9 +95,9 @@ class Steering:
             calls += 1
             if new := self._trace(example):
                 self._found.append(example)
-            if new or self._broken:  # a judged call tells why this one did not end in order
+            if new or self._broken:  # when the example is judged, the result says why its traced call failed
                 yield example
-        for example in self._small(drawn)[:_LATER]:  # before lines are said not to be executed
+        for example in self._small(drawn)[:_LATER]:  # before lines are listed as not executed
             if self.not_executed() and str(example) not in self._known:
                 self._trace(example)
 
@@ -109,7 +111,7 @@ class Steering:
         return sorted(small, key=lambda one: -elements(self.case, one.dims, self.outputs))
 
     def _trace(self, example: Example) -> bool:
-        """Trace an example; whether it shows something new."""
+        """Trace an example. Return whether it executes a new block or shows a new relation of operands."""
         self._known.add(str(example))
         call = None if self._broken else self.call_of(example)
         if call is None:
@@ -139,7 +141,10 @@ class Steering:
         return found
 
     def _steered(self, dtype: str) -> Iterator[Example]:
-        """Sizes that may show a relation that was not seen; comparisons that were tried less, or are near, first."""
+        """Examples whose sizes may show a relation of operands that was not seen so far.
+
+        Comparisons that were tried less often, or whose operands are near each other, come first.
+        """
         while True:
             goals = [
                 (
@@ -166,12 +171,15 @@ class Steering:
                 yield candidate
 
     def _is_constant(self, place: str) -> bool:
-        """Whether the operands were the same in three calls: they hardly depend on sizes."""
+        """Whether the operands of a comparison were the same in three calls, so that they hardly depend on sizes."""
         operands = self._operands[place]
         return len(operands) >= _SAME and operands[0] == operands[-1]
 
     def _learn(self, place: str, example: Example, difference: int) -> None:
-        """How fast the difference of the operands changes with a size: from an example and its origin."""
+        """Learn how fast the difference of the operands changes with a size.
+
+        ``difference`` is compared with that of the example from which ``example`` was made by moving one size.
+        """
         self._differences[place, str(example)] = difference
         origin, name, by = self._origins.get(str(example), ("", "", 0))
         if (before := self._differences.get((place, origin))) is not None and difference != before:
@@ -193,7 +201,7 @@ class Steering:
         for name in names:
             yield from self._moved(example, name, values[name] - by)
             yield from self._moved(example, name, values[name] * 2)
-        for step in range(1, _STEPS + 1):  # to learn how the difference changes; and a remainder takes all values
+        for step in range(1, _STEPS + 1):  # to learn how the difference changes, and for remainders
             for name in names:
                 yield from self._moved(example, name, values[name] + step)
                 yield from self._moved(example, name, values[name] - step)
@@ -210,7 +218,10 @@ class Steering:
             yield moved
 
     def _lowered(self, dims: dict[str, int], kept: str) -> bool:
-        """Lower the other dims, the largest first, until a call is small enough; whether it is legal then."""
+        """Lower the dims other than ``kept``, the largest first, until a call is small enough to be traced.
+
+        Return whether the sizes are legal then.
+        """
         while elements(self.case, dims, self.outputs) > LARGEST:
             size, name = max(((size, name) for name, size in dims.items() if name != kept), default=(0, ""))
             if size < 2:
@@ -219,7 +230,7 @@ class Steering:
         return problem(self.case, dims, {}) is None
 
     def not_executed(self) -> tuple[tuple[int, int], ...]:
-        """The ranges of lines of which no block was executed, in any instance of a template."""
+        """The ranges of lines that were never executed, in any instance of a template."""
         executed = {self.tracer.blocks[place] for place in self.executed}
         lines = sorted(set(self.tracer.blocks.values()))
         groups = itertools.groupby(lines, key=executed.__contains__)
@@ -228,6 +239,6 @@ class Steering:
 
 
 def _beside(example: Example, name: str) -> str:
-    """Names a size and the values of all others."""
+    """A key of a size: its name, and the values of all other sizes."""
     others = {key: value for key, value in {**example.dims, **example.scalars}.items() if key != name}
     return f"{name} {others}"

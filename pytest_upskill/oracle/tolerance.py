@@ -1,14 +1,15 @@
-"""How far off a correct kernel may be: floor + 2 * natural + rounding, per element.
+"""Computes how far off a correct kernel may be: floor + 2 * natural + rounding, for each element.
 
-*floor* is one unit in the last place of a float16 or bfloat16 output, four of a float32 or float64 output; half a unit
-for a composition of sums and products alone. *rounding* is how far the reference's own operations may move the result
-(see ``rounding_model``). *natural* is how far off PyTorch is in the case's dtype, beyond the rounding of its result,
-and in float32; over the elements that share a reduction.
+- *floor* is one unit in the last place of a float16 or bfloat16 output, and four units of a float32 or float64 output.
+  If an output is only a composition of sums and products, it is half a unit.
+- *rounding* is how far rounding in the reference's operations may move the result (see ``rounding_model``).
+- *natural* is how far off PyTorch itself is. It is the larger of the error in float32 and the error in the case's dtype
+  less the rounding of the result, and it is the largest over all elements that share a reduction.
 
-A copied element must have the very bits of gold, and so must the correctly rounded result of one operation.
+A copied element must have exactly the bits of gold, and so must the correctly rounded result of one operation.
 
-If inputs are float64, float32 runs stand in for float64 ones: their errors are scaled by the ratio of the units,
-because no more exact computation is available.
+If inputs are float64, errors of float32 runs are used, scaled by the ratio of the units in the last place, because no
+computation more exact than float64 is available.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _UNITS: Mapping[str, float] = {"float16": 1.0, "bfloat16": 1.0, "float32": 4.0, 
 _SINGLE, _DOUBLE = 2.0**-23, 2.0**-52
 
 _UNFAITHFUL = 0.01
-"""Share of the movement by which a replay may differ from the reference itself."""
+"""A replay may differ from the reference itself by this share of how far the inputs' movement moved the result."""
 
 PYTHON = "Python's own arithmetic"
 SHAPES = "selections whose size rounding may change"
@@ -49,7 +50,7 @@ Outputs = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The runs on unperturbed inputs. ``dtypes`` are those of the floating outputs that need a bound."""
+    """The reference's results on unperturbed inputs. ``dtypes`` has the floating outputs, which need a bound."""
 
     example: Example
     arguments: Mapping[str, Value]
@@ -61,19 +62,21 @@ class Runs:
 
 
 class Unstable(Exception):
-    """The reference gives NaN or infinity when its results are moved by rounding errors: there is no bound here."""
+    """No bound exists, because the reference gives NaN or infinity when results are moved by rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """``allowed`` is the largest error that passes, per element; ``explained`` is its part that rounding inside the
-    reference makes, in float64. ``exact`` says why there is no room, if there is none."""
+    """The bound of one output.
+
+    ``allowed`` is the largest error that passes, per element. ``explained`` is the part of it that is due to rounding
+    (*floor* and *rounding*). Both are float64. If no error is allowed, ``exact`` says why."""
 
     allowed: torch.Tensor
     explained: torch.Tensor
     exact: str = ""
     signed_zeros: bool = False
-    """Whether the sign of a zero counts."""
+    """Whether a zero must have the right sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class Bounds:
 
 
 def unit_in_last_place(value: torch.Tensor, dtype: str) -> torch.Tensor:
-    """The distance of neighbouring numbers of ``dtype`` at each element, in float64."""
+    """The distance between neighbouring numbers of ``dtype`` at each element, in float64."""
     info = torch.finfo(DTYPE[dtype])
     exact, smallest = value.to(torch.float64), info.tiny * info.eps
     exponent = torch.frexp(exact).exponent.to(torch.float64) - 1
@@ -93,10 +96,11 @@ def unit_in_last_place(value: torch.Tensor, dtype: str) -> torch.Tensor:
 
 
 def floor(gold: torch.Tensor, dtype: str) -> torch.Tensor:
-    """One or four units in the last place of ``dtype`` at each element; for the latter, a smallest subnormal as well.
+    """One or four units in the last place of ``dtype`` at each element.
 
-    Below the normal numbers a unit in the last place is the smallest subnormal, however small the element: a correct
-    ``expf`` that is off by two units, and a division after it, must have room there too.
+    If it is four units, one smallest subnormal is added. Below the normal numbers, a unit in the last place is the
+    smallest subnormal, however small the element is. There, too, a correct ``expf`` that is off by two units, followed
+    by a division, must pass.
     """
     if _UNITS[dtype] == 1:
         return unit_in_last_place(gold, dtype)
@@ -151,7 +155,7 @@ class _Measured:
                 raise Unstable
 
     def _replayed(self, replays: Replays, exact: Mapping[str, Value]) -> Mapping[str, torch.Tensor]:
-        """The movements of replays; names what is not modelled in ``unmodelled`` if they say nothing."""
+        """How far the outputs move in replays. If replays cannot be used, add the reason to ``unmodelled``."""
         try:
             if not self._faithful(replays, exact):
                 self.unmodelled.add(PYTHON)
@@ -162,7 +166,10 @@ class _Measured:
         return {name: torch.zeros_like(gold) for name, gold in self.gold.items()}
 
     def _faithful(self, replays: Replays, exact: Mapping[str, Value]) -> bool:
-        """Whether replays give what the reference does on inputs that were moved: it may compute outside of PyTorch."""
+        """Whether a replay on moved inputs gives the same as the reference itself.
+
+        It does not if the reference computes something outside of PyTorch.
+        """
         if replays.outputs.keys() != self.gold.keys():
             return False
         moved = moved_upwards(self.reference.case, self.runs.example, exact, _SINGLE)
@@ -189,7 +196,7 @@ class _Measured:
         if kind in (COPIED, ROUNDED_ONCE):
             rounded = gold.to(DTYPE[dtype]).to(torch.float64)
             off = (rounded - gold).abs().nan_to_num(0, 0, 0)
-            if kind == ROUNDED_ONCE and dtype in ("float16", "bfloat16"):  # rounded to float32 before
+            if kind == ROUNDED_ONCE and dtype in ("float16", "bfloat16"):  # a kernel may round to float32 before
                 off = off + _SINGLE * gold.abs()
             if torch.equal(rounded.nan_to_num(), self.runs.eager[name].to(torch.float64).nan_to_num()):
                 copied = kind == COPIED
@@ -199,7 +206,7 @@ class _Measured:
         return Bound(explained + 2 * self._natural(name, explained), explained)
 
     def _natural(self, name: str, explained: torch.Tensor) -> torch.Tensor:
-        """PyTorch's own error, over the elements that share a reduction."""
+        """PyTorch's own error at each element: the largest over the elements that share a reduction with it."""
         gold, dtype = self.gold[name], self.runs.dtypes[name]
         single = _distance(self.runs.single[name], gold) * (_DOUBLE / _SINGLE if self.double else 1.0)
         eager = _distance(self.runs.eager[name], gold) - unit_in_last_place(gold, dtype) / 2
@@ -231,7 +238,10 @@ class _Measured:
 
 
 def _distance(one: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
-    """``|one - gold|``; 0 where ``gold`` is not a finite number (masks judge there), inf where only ``one`` is none."""
+    """``|one - gold|``, but inf where only ``one`` is not finite, and 0 where ``gold`` is not finite.
+
+    Where ``gold`` is not finite, masks are compared instead.
+    """
     one = one.detach().to(torch.float64)
     distance = (one - gold).abs()
     if bool(torch.isfinite(distance).all()):

@@ -1,7 +1,7 @@
-"""Makes the values of a call from an example: the same example gives the same bits.
+"""Makes the values of a call from an example. The same example gives the same bits.
 
-Each argument has a generator of its own, named by seed, dims, dtype, family, argument and attempt; so contents never
-repeat between calls, and adding an argument to a case does not change the values of the others.
+Each argument has its own random generator, which depends on seed, dims, dtype, family, argument and attempt. So values
+never repeat between calls, and a new argument of a case does not change the values of the other arguments.
 """
 
 from __future__ import annotations
@@ -27,18 +27,19 @@ Value = torch.Tensor | float | int | bool
 Arguments = Mapping[str, Value]
 
 _RARE, _OFTEN, _NEARLY_ALL = 1 / 32, 1 / 8, 19 / 20
+"""Shares of the elements with a certain value, such as an end of a declared range, NaN or zero."""
 _MANY = 256
-"""Shares of the elements that are at an end of a declared range, NaN or zero."""
+"""From this number of elements on, half of the tensors of integers in a range have nearly all elements equal."""
 
 _WIDE: Mapping[str, tuple[int, ...]] = {"int32": (2**26 + 1,), "int64": (2**33 + 1, 2**54 + 1)}
-"""Factors of integers whose lower bits count and that a narrower type cannot hold: int32 values do not fit into float,
-int64 values into 32 bits or into double."""
+"""By dtype, factors that make integers large without clearing their lower bits. The int32 values do not fit into float,
+and the int64 values fit neither into 32 bits nor into double."""
 
 DTYPE: Mapping[str, torch.dtype] = {name: getattr(torch, name) for name in ITEM_SIZE}
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """PyTorch's name without the prefix."""
+    """PyTorch's name of a dtype without the prefix ``torch.``."""
     return str(dtype).removeprefix("torch.")
 
 
@@ -53,9 +54,9 @@ def wild(case: Case) -> bool:
 
 
 def complete(case: Case, example: Example) -> Example:
-    """The example with its family and its integer scalars, which its text may leave to the seed.
+    """The example with its family of values and its integer scalars, which are drawn if its text does not state them.
 
-    Floating scalars that are given stay, as float32 values; the others are drawn with the tensors.
+    Floating scalars that the example states stay, rounded to float32. Others are drawn later, with the tensors.
     """
     family = INTEGERS if example.values == INTEGERS else ""
     if not family and uses_family(case):
@@ -86,15 +87,15 @@ def shape_of(tensor: TensorSpec, dims: Mapping[str, int]) -> Size:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where values come from: a case, and its own function for inputs if it has one."""
+    """Draws the values of a case, by the case's own function for inputs if it has one."""
 
     case: Case
     inputs: Function | None = None
 
     def arguments(self, example: Example, attempt: int = 0) -> dict[str, Value]:
-        """Every argument of the operator by name, in schema order, for an attempt at an example.
+        """All arguments of the operator by name, in schema order, for an attempt at an example.
 
-        Tensors are contiguous and in their own dtype; floating scalars are float32 values.
+        Tensors are contiguous and have the dtype of their argument. Floating scalars are float32 values.
         """
         drawn: dict[str, Value] = {}
         given = self._given(example, attempt)
@@ -137,7 +138,7 @@ class Source:
             return single(float(scalar.values.options[integer(len(scalar.values.options), random)]))
         low, high = float(scalar.values.low.evaluate(example.dims)), float(scalar.values.high.evaluate(example.dims))
         place = share(random)
-        # Ranges over orders of magnitude (an epsilon's) are drawn evenly over the orders.
+        # In a range over several orders of magnitude, as of an epsilon, values are spread evenly over the orders.
         wide = low > 0 and high / low >= 100
         value = low * math.pow(high / low, place) if wide else low + (high - low) * place
         return single(value, low, high)
@@ -183,7 +184,7 @@ class Source:
         if not isinstance(value, bool | int | float):
             raise self.error(f"returned {type(value).__name__} for '{argument.name}'; it must be a {argument.kind}")
         if argument.kind == "int" and not -(1 << 63) <= value < 1 << 63:
-            long = isinstance(value, int) and value.bit_length() > 128  # Python converts no very long ones to text
+            long = isinstance(value, int) and value.bit_length() > 128  # Python refuses to show very long integers
             rule = "which is an int64_t, from -2^63 to 2^63 - 1; return a number of this range"
             shown = "a longer int" if long else value
             raise self.error(f"returned {shown} for '{argument.name}', {rule} (on {example})")
@@ -192,14 +193,14 @@ class Source:
         return bool(value) if argument.kind == "bool" else int(value)
 
     def error(self, what: str) -> CaseError:
-        """A CaseError about the case's inputs, at the function of ``## Inputs`` if there is one."""
+        """A CaseError about the case's inputs, with the line of the function in ``## Inputs`` if there is one."""
         if self.inputs is None:
             return CaseError(f"case '{self.case.name}': drawing {what}", self.case.path)
         return CaseError(f"{self.inputs.title} {what}", self.inputs.path, self.inputs.line)
 
 
 def _broken(values: Range | Choices | Named | None, found: torch.Tensor, dims: Mapping[str, int]) -> str | None:
-    """The rule of declared values that a tensor breaks; None if it keeps them, up to rounding to its dtype."""
+    """The rule of the declared values that a tensor breaks. None if it breaks none, up to rounding to its dtype."""
     if values is None or not found.numel():
         return None
     real, rows = found.is_floating_point(), found if found.dim() else found.reshape(1)
@@ -239,7 +240,7 @@ def _undeclared(size: Size, dtype: str, family: str, random: torch.Generator) ->
 
 
 def _bools(size: Size, random: torch.Generator) -> torch.Tensor:
-    """True with a density that is drawn, from rare to nearly always."""
+    """Bools in which the share of True is drawn, from a few elements to nearly all."""
     density = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)[integer(7, random)]
     return torch.rand(size, generator=random) < density
 
@@ -256,9 +257,8 @@ def _ranged(
         raise CaseError(message, case.path)
     if dtype not in FLOATING:
         drawn = torch.randint(int(low), int(high) + 1, size, generator=random)
-        if (
-            integer(2 if drawn.numel() >= _MANY else 5, random) == 0
-        ):  # nearly all are equal: what counts or collects them has one place for all
+        # If nearly all are equal, a kernel that counts or scatters writes nearly always to one place.
+        if integer(2 if drawn.numel() >= _MANY else 5, random) == 0:
             drawn = torch.where(torch.rand(size, generator=random) < _NEARLY_ALL, drawn.flatten()[0], drawn)
         return drawn.to(DTYPE[dtype])
     drawn = torch.rand(size, generator=random, dtype=torch.float64) * (float(high) - float(low)) + float(low)
@@ -268,7 +268,7 @@ def _ranged(
 
 
 def _inside(value: float, dtype: str, *, up: bool) -> float:
-    """The value, or its neighbour in the dtype that is on the inner side of the bound."""
+    """The bound ``value`` rounded to the dtype, or the next number of the dtype if rounding left the range."""
     rounded = torch.tensor(value, dtype=torch.float64).to(DTYPE[dtype])
     if float(rounded) >= value if up else float(rounded) <= value:
         return float(rounded)
@@ -285,7 +285,7 @@ def _chosen(values: Choices, size: Size, dtype: str, random: torch.Generator) ->
 def _named(name: str, size: Size, dtype: str, attempt: int, random: torch.Generator, nans: bool) -> torch.Tensor:
     if name == "bool":
         return _bools(size, random).to(DTYPE[dtype])
-    if name == "permutation":  # of 0 to n - 1 along the last dim, another one in each row
+    if name == "permutation":  # of 0 to n - 1 along the last dim, different in each row
         order = torch.rand(size, generator=random).argsort(-1) if size else torch.zeros(size, dtype=torch.int64)
         return order.to(DTYPE[dtype])
     if name == "sorted":
@@ -310,7 +310,7 @@ def _named_reals(name: str, size: Size, attempt: int, dtype: torch.dtype, random
 
 
 def _wild(size: Size, dtype: torch.dtype, attempt: int, random: torch.Generator) -> torch.Tensor:
-    """Moderate values, and among them large, tiny, denormal and infinite ones."""
+    """Moderate values, among which some are large, tiny, denormal or infinite."""
     values = mixed(size, random).to(torch.float64)
     largest, tiny = torch.finfo(dtype).max, torch.finfo(dtype).tiny
     chance = torch.rand(size, generator=random) * (4.0**attempt)
