@@ -81,5 +81,5 @@ class BuildPool:
 
     def _enqueue(self, job: Job[Any]) -> None:
         self._jobs.put(job)
-        with contextlib.suppress(RuntimeError):  # it was closed
+        with contextlib.suppress(RuntimeError):  # the pool was closed
             self._executor.submit(lambda: self._jobs.get_nowait().do())

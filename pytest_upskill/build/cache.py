@@ -114,7 +114,7 @@ class Cache:
         Entries that were used within the last ``spared_seconds`` stay, because another process may be about to open
         them. Entries share files by hard links; a shared file counts once.
         """
-        for folder in self._entries.glob("scratch/*"):  # of processes that were killed
+        for folder in self._entries.glob("scratch/*"):  # scratch folders of processes that were killed
             with contextlib.suppress(OSError):
                 if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
@@ -166,7 +166,7 @@ class Cache:
     def _locked(self, key: str) -> Iterator[None]:
         import filelock
 
-        # A lock file cannot be removed safely while another process may wait for it: there is a fixed number of them.
+        # There is a fixed number of lock files, because none can be removed safely while a process may wait for it.
         path = self._entries / "locks" / f"{int(key[:8], 16) % _LOCKS:02x}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -23,7 +23,7 @@ from pytest_upskill.records import KernelResources
 from pytest_upskill.sandbox import process
 from pytest_upskill.sandbox.confinement import ENVIRONMENT
 
-ARCHITECTURE = "sm_90a"  # with what this architecture alone has, such as wgmma
+ARCHITECTURE = "sm_90a"  # "a": with features that only this architecture has, such as wgmma
 
 LANGUAGE_FLAGS = ("-std=c++17", "--expt-relaxed-constexpr", "--extended-lambda")
 """Options that every unit needs: for ``std::min`` in a kernel, and for lambdas with ``__device__``. On the cpu device,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:  # collection imports this module, and needs no sandbox
+if TYPE_CHECKING:  # collection imports this module, but needs no sandbox
     from pytest_upskill.sandbox.client import Sandbox
     from pytest_upskill.sandbox.confinement import Confinement
 

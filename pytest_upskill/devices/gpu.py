@@ -42,7 +42,7 @@ class Gpu:
 
     def access(self) -> GpuAccess:
         """What a sandbox needs to use this GPU, and no other."""
-        # With one visible device, the process has that one as device 0.
+        # If only one device is visible, it is device 0 of the process.
         environment = {"CUDA_VISIBLE_DEVICES": self.visible, "CUDA_CACHE_DISABLE": "1"}
         if order := os.environ.get("CUDA_DEVICE_ORDER"):
             environment["CUDA_DEVICE_ORDER"] = order

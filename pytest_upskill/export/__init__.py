@@ -1,1 +1,1 @@
-"""Turns passing kernels into complete projects for Hugging Face's kernel-builder, and builds these for the CPU."""
+"""Turns passing kernels into projects for Hugging Face's kernel-builder, and builds such projects for the CPU."""

@@ -1,4 +1,4 @@
-"""The C++ and Python of an exported project: the kernel's end, the bindings, and the package."""
+"""Makes the C++ and Python of an exported project: the functions after the kernel, the bindings, and the package."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 
 int64_t modulo(int64_t a, int64_t b) { return a % b + (a % b != 0 && (a < 0) != (b < 0) ? b : 0); }
 """,
 }
-"""What expressions may call, as Python defines it."""
+"""C++ functions for ``//`` and ``%``, with Python's results for negative numbers."""
 
 
 def template(name: str) -> Template:
@@ -30,7 +30,7 @@ def template(name: str) -> Template:
 
 
 def kernel_source(operation: Operation) -> str:
-    """The kernel as it was judged, and the functions that the binding calls."""
+    """The source of the kernel as it was judged, followed by the functions that the binding calls."""
     signature = operation.signature
     types = {C_TYPE[dtype] for dtype in operation.dtypes_used}
     headers = ["cstddef", "cstdint", "cuda_runtime.h"]
@@ -43,7 +43,7 @@ def kernel_source(operation: Operation) -> str:
 
 
 def header(operation: Operation) -> str:
-    """``torch_binding.h``."""
+    """The text of ``torch_binding.h``."""
     declarations = "\n".join(f"{_head(operation, dtype)};" for dtype in operation.signature.dtypes)
     return template("torch_binding.h").substitute(
         package=operation.package, space=operation.space, declarations=declarations
@@ -51,7 +51,7 @@ def header(operation: Operation) -> str:
 
 
 def binding(operation: Operation) -> str:
-    """``torch_binding.cpp``."""
+    """The text of ``torch_binding.cpp``."""
     function = _function(operation)
     return template("torch_binding.cpp").substitute(
         package=operation.package,
@@ -103,7 +103,7 @@ def _returned(operation: Operation) -> str:
 
 
 def _checks(operation: Operation) -> Iterator[str]:
-    """Devices, dimensions, contiguity and dtypes."""
+    """Checks of devices, dimensions, contiguity and dtypes."""
     yield f"const at::Device device_ = {operation.tensors[0].name}.device();"
     for one in operation.tensors:
         yield f'check_tensor({one.name}, "{one.name}", {-1 if one.shape is None else len(one.shape)}, device_);'
@@ -115,7 +115,7 @@ def _checks(operation: Operation) -> Iterator[str]:
 
 
 def _sizes(operation: Operation) -> Iterator[str]:
-    """The sizes, and whether they are sizes that the case allows."""
+    """Statements that read the sizes, and check that the case allows them."""
     for name, found in operation.deduced.items():
         yield f"const int64_t {name} = {_deduced(found)};"
     for name, number in operation.fixed.items():
@@ -158,7 +158,7 @@ def _range(operation: Operation, dim: Dim) -> Iterator[str]:
 
 
 def _most(operation: Operation, dim: Dim) -> int | None:
-    """The largest size, if it is a number."""
+    """The largest size of a dim; None if it is not a number."""
     if isinstance(dim.sizes, Choices) or dim.sizes.high.constant is None:
         return None
     return max(int(dim.sizes.high.constant), operation.case.speed.get(dim.name, 0))
@@ -194,7 +194,7 @@ def _launch(operation: Operation) -> Iterator[str]:
 
 
 def _on_device(operation: Operation) -> list[tuple[TensorArgument, bool]]:
-    """The tensors of a launch, and whether the kernel may read them."""
+    """The tensors of a launch, each with whether the kernel may read it."""
     given = {one.name for one in operation.given}
     return [
         *((one, False) for one in operation.results),
@@ -222,7 +222,7 @@ def _calls(operation: Operation) -> Iterator[str]:
 
 
 def package(operation: Operation) -> str:
-    """``torch-ext/PACKAGE/__init__.py``."""
+    """The text of ``torch-ext/PACKAGE/__init__.py``."""
     name = operation.operator
     parameters = ", ".join(f"{one}: {_PYTHON_TYPE[kind]}" for kind, one in operation.parameters)
     names = ", ".join(one for _, one in operation.parameters)
@@ -256,7 +256,7 @@ def package(operation: Operation) -> str:
 
 
 def _fake(operation: Operation) -> Iterator[str]:
-    """The results without data, for torch.compile."""
+    """A function that allocates the results without computing them, for torch.compile."""
     needed = {name for one in operation.results for size in one.shape or () for name in size.names}
     for name, found in operation.deduced.items():
         if name in needed:

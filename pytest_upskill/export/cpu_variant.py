@@ -1,8 +1,8 @@
 """Builds a project for the CPU, as ``kernels`` loads it: ``build/torchXYZ-cxx11-cpu-x86_64-linux/``.
 
-A project for the backend cpu is compiled as the judge compiles it. A CUDA project whose bindings register its operator
-for the CPU under ``CPU_KERNEL``, as exported ones do, gets its kernels compiled for the cpu device, whose CUDA runtime
-lies beside the library.
+A project for the backend cpu is compiled in the same way as for the judge. A CUDA project can be built if its bindings
+register its operator for the CPU under ``CPU_KERNEL``, as those of exported projects do. Its kernels are compiled for
+the cpu device, whose CUDA runtime is placed beside the library.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from pytest_upskill.sandbox.client import RUNTIME
 from pytest_upskill.sandbox.confinement import strongest
 
 _SKIPPED = ("build", "benchmarks", "tests")
-"""Folders of a project from which nothing is compiled."""
+"""Folders of a project whose files are not compiled."""
 _NEXT = "the compiler's message is above; correct the source and build again"
 
 
 def build_variant(project: Path) -> Path:
-    """Build the project in a folder; returns the folder of the variant, which replaces an earlier one.
+    """Build the project in a folder. Returns the folder of the variant, which replaces an earlier variant.
 
-    Raises UsageError for a folder without a project that can be built, and for one that does not compile;
+    Raises UsageError if the folder has no project that can be built, or if the project does not compile;
     InfrastructureError if files cannot be written.
     """
     try:
@@ -72,7 +72,7 @@ def build_variant(project: Path) -> Path:
 
 
 def _check_backends(texts: Mapping[str, str], build: BuildToml) -> None:
-    """Raises ProjectError for a project that has nothing for the CPU."""
+    """Raise ProjectError if a project has nothing for the CPU."""
     if "cpu" in build.backends:
         return
     operators = bindings.registered(texts, build.src)
@@ -82,7 +82,7 @@ def _check_backends(texts: Mapping[str, str], build: BuildToml) -> None:
 
 
 def _files(project: Path) -> Iterator[File]:
-    """The sources in a folder. Raises UsageError, and InfrastructureError for what cannot be read."""
+    """The sources in a folder. Raises UsageError, and InfrastructureError if a file cannot be read."""
     if not (project / build_toml.NAME).is_file():
         rule = f"a project of kernel-builder has a file {build_toml.NAME}"
         raise UsageError(f"{shown_path(project)} is not a project: {rule}; pytest-upskill export writes one")
@@ -98,7 +98,7 @@ def _files(project: Path) -> Iterator[File]:
 
 
 class _Build:
-    """One build, from the cache if it is there."""
+    """One build, which is taken from the cache if it is stored there."""
 
     def __init__(self, texts: Mapping[str, str], build: BuildToml, extension: str) -> None:
         self._texts, self._build, self._extension = texts, build, extension
@@ -122,7 +122,7 @@ class _Build:
 
 
 class _VariantCompiler(ExtensionCompiler):
-    """Compiles bindings as other projects', and kernels as for the cpu device, into one library."""
+    """Compiles bindings as in other projects, and kernels as for the cpu device, and links them into one library."""
 
     def with_kernels(
         self,
@@ -149,7 +149,7 @@ class _VariantCompiler(ExtensionCompiler):
             lines.append([*line, "-o", objects[-1]])
         link = [str(compiler.program), *objects, str(toolkit.begin), "-o", LIBRARY]
         wanted = (flag for flag in flags.LINK_FLAGS if "--version-script" not in flag)
-        link += [flag.replace("-z,defs,", "") for flag in wanted]  # the interpreter has the functions of Python
+        link += [flag.replace("-z,defs,", "") for flag in wanted]  # Python's functions are in the interpreter
         link += ["-Wl,-rpath,$ORIGIN", str(toolkit.runtime)]
         link += [f"-L{found.torch / 'lib'}", "-ltorch", "-ltorch_cpu", "-lc10"]
         made, _ = self._compile(
@@ -177,18 +177,22 @@ def _unit(path: str, source: str) -> str:
 
 
 def _runtime_name() -> str:
-    """The file of the runtime, as long as its name was: libraries of one process share it if it is the same."""
+    """The name of the runtime's file. It depends on the runtime's contents, because the libraries of one process share
+    a runtime if the names are equal. It is as long as ``RUNTIME``, so it can replace that name in a library.
+    """
     digest = key_of(native_hash(), toolchain.find_compiler().identity)
     return f"lib{digest[: len(RUNTIME) - len('lib.so')]}.so"
 
 
 def _renamed(library: bytes) -> bytes:
-    """The library with the runtime's new name among its dependencies, or as its own."""
+    """The bytes of a library in which the runtime's name (its own, or that of a dependency) is replaced by the new
+    name.
+    """
     return library.replace(f"\0{RUNTIME}\0".encode(), f"\0{_runtime_name()}\0".encode())
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Replace a folder by one with these files. Raises InfrastructureError."""
+    """Replace a folder by a new one that has these files. Raises InfrastructureError."""
     fresh = folder.with_name(f".{folder.name}-{secrets.token_hex(8)}")
     try:
         for path, data in files.items():

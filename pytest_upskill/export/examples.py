@@ -1,7 +1,7 @@
-"""The examples of an exported project's tests: sizes that the case allows, how their values are drawn, and tolerances.
+"""Makes the examples of an exported project's tests: sizes that the case allows, how values are drawn, and tolerances.
 
-A tolerance is the smallest ``atol + rtol * |expected|`` above the error bounds that the oracle computes for these
-examples, unless the case has one of its own. The drawing is done by the exported tests' own code.
+If the case gives no tolerance, it is the smallest ``atol + rtol * |expected|`` above the error bounds that the oracle
+computes for these examples. The values are drawn by the exported tests' own code.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from pytest_upskill.oracle.values import Value, complete, shape_of
 from pytest_upskill.records import FLOATING, Example
 
 _SMALL, _LARGE = 1 << 11, 1 << 14
-"""Elements of all tensors of an example, roughly."""
+"""The approximate number of elements of all tensors of an example."""
 _VARIOUS = 3
 _SEEDS = 40
-"""Seeds that are tried until the oracle can judge on the values."""
+"""The most seeds that are tried for an example, until the oracle can judge results for its values."""
 _COMMON, _SMALLEST = 0.9, 0.01
-"""Of the elements of a result that are at least ``_SMALLEST`` of the largest, the share whose bound the relative
-tolerance alone covers."""
+"""The relative tolerance alone covers the error bounds of this share of a result's elements. Only elements count that
+are at least ``_SMALLEST`` times the largest element.
+"""
 
 Tolerances = dict[str, dict[str, tuple[float, float]]]
 
@@ -52,7 +53,7 @@ def examples_file(interface: Interface) -> str:
 
 
 def _facts(interface: Interface, preparation: Preparation) -> dict[str, Any]:
-    """What the tests know of the operator besides examples."""
+    """What the tests need to know about the operator besides examples."""
     op, inputs = interface.case.op, preparation.source.inputs
     assert op is not None
     layout = {tensor.name: tensor.dtype for tensor in interface.layout.tensors}
@@ -116,7 +117,9 @@ def _judgeable(
     draw: Callable[[Mapping[str, Any]], Mapping[str, Value]],
     example: Example,
 ) -> tuple[dict[str, Any], tuple[Expected, ...]] | None:
-    """The example with the first seed on which a kernel can be judged, and what it must give; None if there is none."""
+    """The example with the first seed for which a kernel can be judged, and the expected results; None if there is no
+    such seed.
+    """
     for seed in range(_SEEDS):
         tried = complete(interface.case, Example(example.dims, example.dtype, seed, "normal", example.scalars))
         plain = _plain(interface.case, preparation, tried)
@@ -132,7 +135,7 @@ def _judgeable(
 
 
 def _plain(case: Case, preparation: Preparation, example: Example) -> dict[str, Any]:
-    """An example as the tests read it."""
+    """An example in the form that the tests read."""
     scalars = {one.name for one in case.scalars}
     values = {name: value for name, value in preparation.source.arguments(example).items() if name in scalars}
     arguments = {
@@ -155,14 +158,14 @@ def _drawn(tensor: TensorSpec, example: Example) -> dict[str, Any]:
 
 
 def _drawing(interface: Interface, preparation: Preparation) -> Callable[[Mapping[str, Any]], Mapping[str, Value]]:
-    """The function ``draw`` of the exported tests."""
+    """The function ``draw`` from the source of the exported tests."""
     inputs = preparation.source.inputs
     with tempfile.TemporaryDirectory(prefix="upskill-") as folder:
         facts = json.dumps({**_facts(interface, preparation), "examples": []})
         (Path(folder) / f"{interface.package}_examples.json").write_text(facts, encoding="utf-8")
         scope: dict[str, Any] = {"__name__": "check", "__file__": str(Path(folder) / "check.py")}
         source = template("check.py").substitute(package=interface.package, name=interface.name)
-        exec(compile(source, "check.py", "exec"), scope)  # our own template
+        exec(compile(source, "check.py", "exec"), scope)  # the source is our own template
     scope["_function"] = lambda module, name: inputs.call if inputs else None
     draw: Callable[[Mapping[str, Any]], Mapping[str, Value]] = scope["draw"]
     return draw
@@ -182,7 +185,9 @@ def _tolerances(case: Case, judged: Sequence[tuple[str, tuple[Expected, ...]]]) 
 
 
 def fitted(ones: Sequence[Expected]) -> tuple[float, float]:
-    """(rtol, atol), rounded up to two digits, such that ``atol + rtol * |gold|`` is at least every bound."""
+    """(rtol, atol), rounded up to two digits, such that ``atol + rtol * |gold|`` is at least the error bound for each
+    element.
+    """
     golds = torch.cat([one.gold.reshape(-1).abs() for one in ones])
     given = [torch.zeros_like(one.gold) if one.bound is None else one.bound for one in ones]
     bounds = torch.cat([one.reshape(-1) for one in given])

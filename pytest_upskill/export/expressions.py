@@ -1,4 +1,4 @@
-"""The expressions of a case in C++: sizes and conditions, with ``//`` and ``%`` as Python has them."""
+"""Translates the expressions of a case (sizes and conditions) to C++. ``//`` and ``%`` have Python's results."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ _UNARY: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.UAdd: "+", ast.Not: "
 
 
 def cpp(expression: Expression) -> str:
-    """The expression in C++, of int64_t variables; it may call ``floor_divide`` and ``modulo``, which bindings have."""
+    """The expression in C++, with variables of type int64_t. It may call ``floor_divide`` and ``modulo``, which
+    bindings define.
+    """
     return _cpp(parse_expression(expression.text))
 
 
 def solved(expression: Expression) -> tuple[int, int] | None:
-    """(a, b) if the expression is ``a * dim + b`` of its only name, with a above 0; else None."""
+    """(a, b) if the expression has a single name and equals ``a * name + b`` with a > 0; otherwise None."""
     if len(expression.names) != 1:
         return None
     (name,) = expression.names

@@ -1,4 +1,4 @@
-"""Writes a project to a folder: all of it or nothing, and never over what is not ours."""
+"""Writes a project to a folder. Writes all of it or nothing, and replaces no folder that is not an export of ours."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from pathlib import Path
 from pytest_upskill.errors import InfrastructureError, UsageError, shown_path
 
 MARKER = ".upskill-export.json"
-"""The file in an exported project with a hash of each of its files."""
+"""The file in an exported project that has a hash of each of the project's other files."""
 _MADE = {"build", "result", "__pycache__", ".pytest_cache"}
 """Folders that builds and tests add to a project."""
 
 
 def write_project(folder: Path, files: Mapping[str, str]) -> bool:
-    """Write a project; False if the folder holds just that already. Builds in it are removed if a file has changed.
+    """Write a project. Returns False if the folder has exactly these files already. If a file has changed, builds in
+    the folder are removed.
 
-    Raises UsageError for a folder that is not an export of ours, or that was changed since; InfrastructureError if it
-    cannot be written. Then the folder is as it was.
+    Raises UsageError if the folder is not an export of ours, or was changed since the export; InfrastructureError if it
+    cannot be written. After an error the folder is as it was before.
     """
     encoded = {path: text.encode("utf-8", "surrogateescape") for path, text in files.items()}
     hashes = {path: hashlib.sha256(data).hexdigest() for path, data in sorted(encoded.items())}
@@ -52,7 +53,7 @@ def write_project(folder: Path, files: Mapping[str, str]) -> bool:
 
 
 def _known(folder: Path) -> dict[str, str]:
-    """The hashes of the files of an export of ours that is unchanged. Raises UsageError for any other folder."""
+    """The hashes of the files of an unchanged export of ours. Raises UsageError for any other folder."""
     next_step = "name another folder, or move this one away"
     if not folder.is_dir() or folder.is_symlink():
         raise UsageError(f"{shown_path(folder)} exists and is not a folder; {next_step}")

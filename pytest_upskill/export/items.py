@@ -17,7 +17,7 @@ CONTRACTS = ("launcher", "kernel-builder")
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A project of a kernel in ``folder``; ``fresh`` is False if it was there already, with the same files."""
+    """The exported project of a kernel, in ``folder``. ``fresh`` is False if the folder had the same files already."""
 
     outcome: Outcome
     folder: Path
@@ -27,15 +27,15 @@ class Exported:
 def export_item(
     outcome: Outcome, case: Case, info: RunInfo, folder: Path, taken: dict[str, str] | None = None
 ) -> Exported:
-    """Write the project of an item to a folder of its own below ``folder``. ``taken`` gets the project's name, with
-    the item: no other item may have it.
+    """Write the project of an item to a folder of its own below ``folder``. ``taken`` maps the names of projects to
+    items. The project's name is added to it, and must not belong to another item.
 
-    Raises UsageError for an item that cannot be exported, CaseError for a reference that fails, InfrastructureError if
-    files cannot be written. Nothing is left half-written.
+    Raises UsageError if the item cannot be exported, CaseError if a reference fails, InfrastructureError if files
+    cannot be written. Nothing is left half-written.
     """
     if (why := _refusal(outcome, case)) is not None:
         raise UsageError(f"{outcome.id} cannot be exported: {why}")
-    from pytest_upskill.export.folder import write_project  # what makes the files imports torch
+    from pytest_upskill.export.folder import write_project  # here, because these modules import torch
 
     name, files = _project(outcome, case, info)
     if taken is not None and (first := taken.setdefault(name, outcome.id)) != outcome.id:
@@ -85,7 +85,9 @@ def _project(outcome: Outcome, case: Case, info: RunInfo) -> tuple[str, dict[str
 
 
 def export_run(outcomes: Iterable[Outcome], info: RunInfo, root: Path, folder: Path) -> Iterator[Exported | str]:
-    """Export the first passing kernel of each case of a run; yields problems as texts."""
+    """Export the first passing kernel of each case of a run. Yields an ``Exported`` for each kernel, or a message about
+    a problem.
+    """
     done: dict[Path, str] = {}
     names: dict[str, str] = {}
     for outcome in outcomes:

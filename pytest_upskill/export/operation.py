@@ -1,8 +1,8 @@
 """The operator that an exported project registers: its schema, and where a launcher's arguments come from.
 
-A launcher takes outputs, arguments, sizes and a stream; an operator takes tensors, which have their sizes, and returns
-new ones. A size that no tensor shows is an argument ``int``; a result whose shape no size gives is an argument
-``Tensor!`` that the caller allocates.
+A launcher takes outputs, arguments, sizes and a stream. An operator takes tensors, which have sizes, and returns new
+tensors. If no tensor has a size, it becomes an argument ``int``. If the shape of a result cannot be computed from
+sizes, the result becomes an argument ``Tensor!``, which the caller allocates.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ SCALAR_TYPE: Mapping[str, str] = {
     "float64": "kDouble", "float32": "kFloat", "float16": "kHalf", "bfloat16": "kBFloat16", "int8": "kChar",
     "uint8": "kByte", "int16": "kShort", "int32": "kInt", "int64": "kLong", "bool": "kBool",
 }  # fmt: skip
-"""PyTorch's constant in C++ for each dtype that an operator can be dispatched on."""
+"""PyTorch's C++ constant for each dtype for which an operator can be dispatched."""
 NAME = re.compile(r"[a-z][-a-z0-9]*[a-z0-9]\Z")
-"""The names of kernels on the Hub."""
+"""Matches the names that kernels on the Hub may have."""
 _MOST = 96
-"""Characters of a name on the Hub."""
+"""The most characters of a kernel's name on the Hub."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deduced:
-    """A size that a tensor shows: ``(tensor.size(axis) - less) / factor``."""
+    """A size that is computed from a tensor's shape: ``(tensor.size(axis) - less) / factor``."""
 
     tensor: str
     axis: int
@@ -44,8 +44,8 @@ class Deduced:
 
 @dataclass(frozen=True, slots=True)
 class TensorArgument:
-    """A tensor of the operator. ``dtype`` None: the one that is dispatched on. ``shape`` None: whatever the caller
-    allocated for a result.
+    """A tensor of the operator. If ``dtype`` is None, it is the dtype that is dispatched on. If ``shape`` is None, it
+    is the shape of the result that the caller allocated.
     """
 
     name: str
@@ -56,9 +56,9 @@ class TensorArgument:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """An operator as its users see it. ``parameters`` are kinds (``Tensor``, ``float``, ``int``, ``bool``) and names;
-    ``allocated`` names results that the caller allocates, and passes. ``results`` have the dtype that follows the
-    case's dtypes as None. ``backend`` is that of the project.
+    """An operator as its users see it. ``parameters`` are pairs of a kind (``Tensor``, ``float``, ``int``, ``bool``)
+    and a name. ``allocated`` names the results that the caller allocates and passes. In ``results``, a dtype that
+    follows the dtypes of the case is None. ``backend`` is the backend of the project.
     """
 
     case: Case
@@ -71,13 +71,13 @@ class Interface:
     results: tuple[TensorParameter, ...]
     allocated: tuple[str, ...] = ()
     strict: bool = True
-    """Whether it refuses tensors that are not contiguous, or have another number of dimensions."""
+    """Whether the operator refuses tensors that are not contiguous, or that have another number of dimensions."""
     has_cpu_build: bool = True
-    """Whether ``pytest-upskill build`` can build it."""
+    """Whether ``pytest-upskill build`` can build the project."""
 
     @property
     def package(self) -> str:
-        """The Python package's name, and the beginning of other names."""
+        """The Python package's name. Other names begin with it."""
         return self.name.replace("-", "_")
 
 
@@ -102,7 +102,9 @@ def interface_of_project(case: Case, signature: BuilderSignature, build: BuildTo
 
 @dataclass(frozen=True)
 class Operation:
-    """The operator of a kernel, whose case has the contract ``launcher``. Raises UsageError for one that has none."""
+    """The operator of a kernel whose case has the contract ``launcher``. Raises UsageError if the kernel cannot become
+    an operator.
+    """
 
     case: Case
     signature: Signature
@@ -130,12 +132,12 @@ class Operation:
 
     @property
     def package(self) -> str:
-        """The Python package's name, and the beginning of other names."""
+        """The Python package's name. Other names begin with it."""
         return self.name.replace("-", "_")
 
     @cached_property
     def space(self) -> str:
-        """The C++ namespace of what the binding calls; the kernel does not mention it."""
+        """The C++ namespace of the functions that the binding calls. Its name does not occur in the kernel's source."""
         name = f"{self.package}_calls"
         while name in self.source:
             name += "s"
@@ -171,14 +173,14 @@ class Operation:
         return tuple(one for one in self.signature.parameters if one.role == "output")
 
     def _dtype(self, output: Parameter) -> str | None:
-        """The dtype of an output; None if it is the one that is dispatched on."""
+        """The dtype of an output; None if it is the dtype that is dispatched on."""
         if output.ctype == "scalar_t":
             return None
         return next(dtype for dtype, ctype in C_TYPE.items() if ctype == output.ctype)
 
     @cached_property
     def results(self) -> tuple[TensorArgument, ...]:
-        """What the operator allocates and returns."""
+        """The results that the operator allocates and returns."""
         return tuple(
             TensorArgument(one.name, self._dtype(one), tuple(map(parse, one.shape)), True)
             for one in self._outputs
@@ -187,7 +189,7 @@ class Operation:
 
     @cached_property
     def given(self) -> tuple[TensorArgument, ...]:
-        """Results that the caller allocates: their shape is not a size of an argument."""
+        """The results that the caller allocates, because their shapes cannot be computed from sizes of arguments."""
         return tuple(
             TensorArgument(one.name, self._dtype(one), None, True) for one in self._outputs if one.shape is None
         )
@@ -209,7 +211,7 @@ class Operation:
 
     @cached_property
     def deduced(self) -> dict[str, Deduced]:
-        """The sizes that tensors show, by dim."""
+        """The sizes that can be computed from the shapes of tensors, by dim."""
         found: dict[str, Deduced] = {}
         for exact in (True, False):
             for tensor in self.tensors:
@@ -220,7 +222,7 @@ class Operation:
 
     @cached_property
     def fixed(self) -> dict[str, int]:
-        """Dims with one size that no tensor shows."""
+        """Dims that have a single size and cannot be computed from the shape of a tensor."""
         return {
             dim.name: int(dim.sizes.options[0])
             for dim in self.case.dims
@@ -229,7 +231,7 @@ class Operation:
 
     @cached_property
     def sizes(self) -> tuple[str, ...]:
-        """Dims that are arguments of the operator."""
+        """Dims that are passed as arguments of the operator."""
         return tuple(dim.name for dim in self.case.dims if dim.name not in self.deduced and dim.name not in self.fixed)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The files of an exported project. The same kernel, case and machine give the same bytes."""
+"""Makes the files of an exported project. The same kernel, case and machine give the same bytes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _RUNTIME = (
     "which lies beside the library and reports accesses out of bounds and races as errors"
 )
 _LAMBDA = re.compile(r"\]\s*(?:__host__\s*)?__device__")
-"""A lambda that a kernel gets from the host, which nvcc accepts with a flag only."""
+"""Matches a lambda with ``__device__``. nvcc accepts such a lambda only with a flag."""
 _BRACES = re.compile(r"\{\{|\{%|\{#")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a kernel comes from: its item, and what is known of the run."""
+    """Where a kernel comes from: its item, and facts about the run."""
 
     outcome: Outcome
     machine: Mapping[str, object]
@@ -72,7 +72,9 @@ def launcher_project(operation: Operation, origin: Origin) -> dict[str, str]:
 
 
 def reply_project(project: Project, interface: Interface, build: BuildToml, origin: Origin) -> dict[str, str]:
-    """The files of a reply that is a project, as they are, and those that it lacks: a card, tests, a benchmark."""
+    """The files of a reply that is a project, unchanged, and the files that the reply lacks: a card, tests, a
+    benchmark.
+    """
     own, data = project.texts, examples_file(interface)
     source = next((part.src[0] for part in build.kernels), build.src[0])
     card = "CARD.md" if "CARD.md" not in own else "CARD.export.md"
@@ -108,7 +110,7 @@ def _tests(interface: Interface, data: str) -> dict[str, str]:
 
 
 def _module(source: str) -> str:
-    """A section of a case as a module."""
+    """The text of a Python module with the source of a section of a case."""
     return f"import torch\n\n\n{source.strip()}\n"
 
 
@@ -169,7 +171,7 @@ def _card(interface: Interface, origin: Origin, data: str, license_: str) -> str
 
 
 def _plain_text(text: str) -> str:
-    """A text in which kernel-builder finds no placeholder: it fills the card as a template."""
+    """A text without the characters that begin a placeholder, because kernel-builder treats the card as a template."""
     return f"{{% raw %}}{text}{{% endraw %}}" if _BRACES.search(text) else text
 
 

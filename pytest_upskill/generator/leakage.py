@@ -65,7 +65,7 @@ class Leakage:
     """Compares cases with one skill's text."""
 
     def __init__(self, text: str) -> None:
-        # What looks like a comment in prose may enclose code.
+        # A mark of a comment in prose may stand before code, so it is removed, and the code is compared, too.
         plain = _DECORATION.sub(" ", html.unescape(text))
         forms = (text, _LINES.sub(" ", text), _COMMENTS.sub(" ", text), _LINES.sub(" ", plain))
         tokens = [_TOKEN.findall(form) for form in forms]

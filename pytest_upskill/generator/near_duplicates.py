@@ -51,7 +51,7 @@ def adaptations(case: Case, other: Case) -> Iterator[Case]:
     if case.op is None or other.op is None or other.reference is None or _result_count(case) != _result_count(other):
         return
     mine, theirs = case.arguments, other.arguments
-    if len(mine) != len(theirs):  # a scalar with one value only is a part of the formula
+    if len(mine) != len(theirs):  # a scalar that has only one value is a part of the formula
         mine, theirs = _varying(mine), _varying(theirs)
     if len(mine) != len(theirs):
         return
@@ -73,7 +73,7 @@ def _only_value(spec: TensorSpec | ScalarSpec) -> float | None:
     options = values.options if isinstance(values, Choices) else (str(values.low), str(values.high))
     try:
         low, *others = map(float, options)
-    except ValueError:  # an end names a dim
+    except ValueError:  # an end of the range is an expression of dims
         return None
     if any(one != low for one in others):
         return None

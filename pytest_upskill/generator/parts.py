@@ -25,7 +25,7 @@ def split(new: Mapping[str, float], known: Mapping[str, tuple[Part, float]]) -> 
 
     for part, difficulty in known.values():
         add(part, difficulty)
-    # The hardest first: what is left to balance gets smaller.
+    # The hardest cases come first, so that the differences that remain to be balanced get smaller.
     for name in sorted(new, key=lambda one: (-new[one], sha256(one.encode()).digest())):
         ahead = counts["training"] - counts["held-out"] or weight["training"] - weight["held-out"]
         chosen: Part = "held-out" if ahead >= 0 else "training"

@@ -134,7 +134,7 @@ def _parsed(block: Fence) -> Any:
         from ruamel.yaml import YAML
 
         return YAML(typ="safe", pure=True).load(block.source)
-    except Exception as error:  # YAML's tags and numbers raise what they like
+    except Exception as error:  # YAML's tags and numbers can raise any exception
         said = " ".join(str(error).split())[:200]
         raise Refused(f"the plan's block is not valid {block.language.upper()} ({said}); {_FORM}") from None
 

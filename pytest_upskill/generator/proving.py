@@ -160,7 +160,7 @@ class Prover:
             for one in same:
                 if one.name not in yielding:
                     raise same_operator(one.name)
-            self._references.begin()  # a process that ran other cases' references does not judge this one
+            self._references.begin()  # a new process, because the old one ran other cases' references
             checked = self._self_check.whole(subject)
         except CaseError as error:
             raise Refused(_placed(error)) from None

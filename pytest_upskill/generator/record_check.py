@@ -23,7 +23,7 @@ def problems(folder: Path, cases: Sequence[Case]) -> Iterator[tuple[Path, Proble
             yield case.path, Problem("error", problem)
     try:
         record = read_provenance(folder / "evals")
-    except CaseError:  # the linter reports it, since every case is untrusted then
+    except CaseError:  # the linter reports it
         return
     if record is not None:
         unread = {path.stem for path in (folder / "evals").glob("*.md")} - {case.name for case in cases}

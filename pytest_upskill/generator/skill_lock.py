@@ -33,7 +33,7 @@ def alone(folder: Path) -> Iterator[None]:
         raise UsageError(
             f"another upskill-gen command writes to {shown_path(folder)} at this moment; {remedy}"
         ) from None
-    except NotImplementedError:  # a file system without locks
+    except NotImplementedError:  # the file system has no locks
         yield
         return
     try:

@@ -83,7 +83,7 @@ def _keys(text: str, path: Path) -> Mapping[str, str]:
     """The keys and values of the frontmatter; empty if it cannot be read."""
     try:
         return {key: value.shown for key, value in parse(text, path, SkillError).frontmatter.data.items()}
-    except SkillError:  # one of the problems of its form
+    except SkillError:  # ``_of_form`` reports it
         return {}
 
 

@@ -249,7 +249,7 @@ class Writing:
         assert folder is not None
         files = read_skill(reply)
         skill_files.check(files, folder.name, self._order.language)
-        self._store(self._record)  # first: a folder without a record is not ours
+        self._store(self._record)  # first, because a folder without a record counts as not ours
         skill_files.write(files, folder)
         self._store(self._record.model_copy(update={"skill": self._talks.written(step, reply)}))
         self._say(SKILL, f"written to {folder} ({', '.join(files)})")
@@ -308,7 +308,7 @@ class Writing:
         """Remove a case that ``_keep`` has kept."""
         name = answer.case.name
         del self._kept[name]
-        answer.case.path.unlink()  # before the record: a case that it does not list would be trusted
+        answer.case.path.unlink()  # first, because an unrecorded case would be trusted
         cases = {one: made for one, made in self._record.cases.items() if one != name}
         self._store(self._record.model_copy(update={"cases": cases}))
         self._others = [case for case in self._others if case.name != name]
@@ -329,7 +329,7 @@ class Writing:
             difficulty=difficulty,
             operator=self._planned[name].operator,
         )
-        # The record first: a case that it does not list counts as written by a person, and would be trusted.
+        # The record first, because a case that it does not list would count as written by a person, and be trusted.
         self._store(self._record.model_copy(update={"cases": {**self._record.cases, name: made}}))
         write_atomically(case.path, case.text)
         self._others.append(case)

@@ -125,7 +125,7 @@ class Keeping:
         """Keep a case, or record in the result why it is not kept. Raises OSError, SandboxError, ToolchainError."""
         path, same = self.folder / "evals" / f"{name}.md", False
         try:
-            if problem := refused_characters(text):  # in a name of the source, which no importer has read as a text
+            if problem := refused_characters(text):  # importers check texts, but not names in the source
                 raise NotImported(problem)
             case = _read(text, path, self.folder.name)
             known = self._record.cases.get(name)
@@ -206,7 +206,7 @@ class Keeping:
             difficulty=_DIFFICULTY,
             operator=label[:600],
         )
-        # The record first: a case that it does not list counts as written by a person, and would be trusted.
+        # The record first, because a case that it does not list would count as written by a person, and be trusted.
         changes: dict[str, object] = {"cases": {**self._record.cases, case.name: made}}
         if self._is_new:
             changes["skill"] = Written(teacher=self._command, attempts=0, written=now)

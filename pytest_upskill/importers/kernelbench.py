@@ -58,9 +58,9 @@ def _number(path: Path) -> int:
 
 def _looks_like_one(path: Path) -> bool:
     try:
-        data = read_start(path, MOST_SOURCE).replace(b"\0", b"")  # also of UTF-16, whose reason is listed
+        data = read_start(path, MOST_SOURCE).replace(b"\0", b"")  # also finds names in UTF-16
     except OSError:
-        return True  # the reason is found again, and listed
+        return True  # reading it later fails again, and the reason is listed
     return any(name.encode() in data for name in (f"class {MODEL}", f"def {INPUTS}", f"def {SETTINGS}"))
 
 

@@ -87,7 +87,7 @@ class _Html(HTMLParser):
         return "\n".join(lines).replace("\n\n\n", "\n\n").strip()
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        self._hidden = 0 if tag == "body" else self._hidden + (tag in self._HIDDEN)  # a head may end without a tag
+        self._hidden = 0 if tag == "body" else self._hidden + (tag in self._HIDDEN)  # <head> may have no end tag
         if tag in self._BLOCKS:
             self._pieces.append("\n")
 

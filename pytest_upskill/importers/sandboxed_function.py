@@ -232,7 +232,7 @@ def _study(
     def works(values: tuple[int, ...]) -> bool:
         at = dict(zip(names, values, strict=True))
         if not all(one.evaluate(at) for one in where):
-            return True  # no evidence
+            return True  # a condition does not hold, so these sizes say nothing
         try:
             return all(one.numel() > 0 for one in function.call(arguments, at, dtype).outputs)
         except Unsuitable:

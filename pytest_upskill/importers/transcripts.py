@@ -132,7 +132,7 @@ def _turns(entry: Any, depth: int = 0) -> Iterator[Turn]:
         if found := list(kind(entry)):
             yield from found
             return
-    if isinstance(entry.get("trajectory"), list):  # its other messages repeat the steps
+    if isinstance(entry.get("trajectory"), list):  # other messages of the history repeat the steps
         yield from itertools.islice((one for one in _turns(entry.get("history"), depth + 1) if one[0] == "user"), 1)
     for key in _LISTS:
         if isinstance(entry.get(key), list) and (found := list(_turns(entry[key], depth + 1))):

@@ -1,1 +1,3 @@
-"""What kernels are written in, one package per language; ``base`` has the protocols that a language implements."""
+"""The languages in which kernels are written, one package per language. ``base`` has the protocols that a language
+implements.
+"""

@@ -1,4 +1,4 @@
-"""The languages by name: our own, imported on first use, and those that plugins registered."""
+"""The languages by name: our own, which are imported on first use, and those that plugins have registered."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _Adapter = TypeVar("_Adapter", bound=_Named)
 
 
 class Registry(Generic[_Adapter]):
-    """Adapters by name. ``own`` gives the place of each of ours: ``module:class`` in ``package``."""
+    """Adapters by name. ``own`` gives, for each of our own adapters, its place in ``package`` as ``module:class``."""
 
     def __init__(self, package: str, own: Mapping[str, str]) -> None:
         self._package, self._own = package, own
         self._known: dict[str, _Adapter] = {}
 
     def register(self, adapter: _Adapter) -> None:
-        """Add an adapter for this process; it replaces an earlier one of the same name."""
+        """Add an adapter for this process. It replaces an earlier adapter of the same name."""
         self._known[adapter.name] = adapter
 
     def names(self) -> tuple[str, ...]:
@@ -32,11 +32,11 @@ class Registry(Generic[_Adapter]):
         return tuple(dict.fromkeys((*self._own, *self._known)))
 
     def is_own(self, name: str) -> bool:
-        """Whether ``name`` is one of ours, which no plugin has replaced."""
+        """Whether ``name`` is one of our own adapters, and no plugin has replaced it."""
         return name in self._own and type(self._known.get(name)).__module__.startswith(("builtins", self._package))
 
     def find(self, name: str) -> _Adapter | None:
-        """The adapter of that name, or None."""
+        """The adapter with this name, or None."""
         if name not in self._known and name in self._own:
             module, _, kind = self._own[name].partition(":")
             self._known[name] = getattr(importlib.import_module(f"{self._package}.{module}"), kind)()

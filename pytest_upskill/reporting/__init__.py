@@ -9,22 +9,22 @@ if TYPE_CHECKING:
     from pytest_upskill.reporting.view import View
 
 SKILL_CREATOR = "skill-creator"
-"""The form whose path is a folder."""
+"""The form of report whose path is a folder."""
 FOLDER_MARKER = ".pytest-upskill"
-"""A file in a folder that holds a report: a later run may replace its contents."""
+"""A file that marks a folder as a report of ours, so that a later run may replace the folder's contents."""
 
 _MODULES = {
     ".json": "json_report", ".md": "markdown_report", ".csv": "csv_report", ".html": "html.page",
     "upskill": "upskill_csv", "badge": "badge",
 }  # fmt: skip
-"""By form: the module whose ``render`` makes the text of the report."""
+"""By form of report, the module whose ``render`` makes the text."""
 
 
 def render(view: View, form: str, earlier: Sequence[View] = ()) -> str:
-    """The text of a report file; ``form`` is a suffix such as ``.json``, or ``upskill`` or ``badge``. A page shows what
-    has changed since the ``earlier`` runs, oldest first.
+    """Return the text of a report file. ``form`` is a suffix such as ``.json``, or ``upskill`` or ``badge``.
 
-    Raises ValueError on any other.
+    An HTML page shows what has changed since the ``earlier`` runs, which are in order, the oldest first. Raises
+    ValueError for an unknown form.
     """
     from importlib import import_module
 

@@ -11,7 +11,10 @@ _PLAIN = TextStyle(width=80, color=False, unicode=True)
 
 
 def render(view: View) -> str:
-    """The lift over the baseline; of a self-check, how many cases pass. Grey while nothing is decided."""
+    """Return a badge with the lift over the baseline, or with the number of passing cases if the run is a self-check.
+
+    The badge is grey while nothing is decided.
+    """
     label, message, color = _self_check(view) if view.run.self_check else _lift(view)
     badge = {"schemaVersion": 1, "label": label, "message": message, "color": color}
     return json.dumps(badge, indent=2) + "\n"

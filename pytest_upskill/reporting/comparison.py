@@ -21,7 +21,7 @@ from pytest_upskill.reporting.text_style import (
 )
 
 SHOWN = 20
-"""Items of a kind of change that are listed, without ``everything``."""
+"""The maximum number of items that are listed for each kind of change, unless all are wanted."""
 _HEADINGS: Mapping[ChangeKind, tuple[str, str]] = {
     ChangeKind.REGRESSED: ("regressed", "red"),
     ChangeKind.FIXED: ("fixed", "green"),
@@ -45,7 +45,10 @@ _COLUMNS = (
 
 
 def comparison_lines(found: Comparison, text_style: TextStyle, everything: bool = False) -> Iterator[str]:
-    """The changes of the items, the pass rates, and what else differs; all items that changed if ``everything``."""
+    """Yield the changes of the items, the pass rates, and what else differs.
+
+    If ``everything`` is true, all changed items are listed, else at most SHOWN for each kind of change.
+    """
     for label, run in (("before", found.before), ("after", found.after)):
         yield from text_style.lines(f"{label}  {run_title(run)}", 0, hang=8)
     for text in contrasts(found, text_style):
@@ -64,7 +67,7 @@ def comparison_lines(found: Comparison, text_style: TextStyle, everything: bool 
 
 
 class Group(NamedTuple):
-    """The changes of a kind, each in words; ``more`` of them are left out."""
+    """The changes of one kind, each in words. ``more`` counts the changes that are left out."""
 
     heading: str
     color: str
@@ -73,7 +76,7 @@ class Group(NamedTuple):
 
 
 def groups(found: Comparison, text_style: TextStyle, most: int | None = SHOWN) -> Iterator[Group]:
-    """The items that changed, by kind of change: at most this many of each kind."""
+    """Yield the items that changed, by kind of change, at most ``most`` of each kind."""
     for kind, (heading, color) in _HEADINGS.items():
         if changes := found.of_kind(kind):
             texts = tuple(_change(change, text_style) for change in changes[:most])
@@ -81,14 +84,14 @@ def groups(found: Comparison, text_style: TextStyle, most: int | None = SHOWN) -
 
 
 def contrasts(found: Comparison, text_style: TextStyle) -> Iterator[str]:
-    """What differs between the runs besides their results, each in words."""
+    """Yield, in words, each fact that differs between the runs besides their results."""
     for one in found.contrasts:
         sides = f"{one.before} {text_style.sign('arrow')} {one.after}" if one.before else one.after
         yield f"{one.name}: {sides}"
 
 
 def counts(found: Comparison) -> str:
-    """How many items changed in which way: ``1 regressed, 2 fixed, 8 unchanged``."""
+    """Return how many items changed in which way, such as ``1 regressed, 2 fixed, 8 unchanged``."""
     numbers = ((len(found.of_kind(kind)), kind.value) for kind in _HEADINGS)
     return ", ".join([*(f"{number} {what}" for number, what in numbers if number), f"{found.same} unchanged"])
 
@@ -99,7 +102,7 @@ def rate_texts(found: Comparison, text_style: TextStyle) -> Iterator[str]:
 
 
 def run_title(run: StoredRun) -> str:
-    """``run 3 of 2026-11-30 04:10:00, 24 items``."""
+    """Return a title such as ``run 3 of 2026-11-30 04:10:00, 24 items``."""
     info = run.info
     ended = ", interrupted" if info.interrupted else ""
     origin = f", from {run.row.origin}" if run.row.origin else ""
@@ -119,7 +122,7 @@ def _change(change: Change, text_style: TextStyle) -> str:
 
 
 def _verdicts(trials: Mapping[int, VerdictKind]) -> str:
-    """``passed`` of one trial, ``2 of 5 passed`` of several."""
+    """Return the verdict if there is one trial, else a text such as ``2 of 5 passed``."""
     kinds = list(trials.values())
     if len(kinds) == 1:
         return kinds[0].value
@@ -141,7 +144,7 @@ def _rates(rates: tuple[RateChange, ...], text_style: TextStyle) -> Iterator[str
 
 
 def _rows(rates: Sequence[RateChange], text_style: TextStyle) -> list[dict[str, str]]:
-    """The cells of each row, by column."""
+    """Return the cells of each row, by column."""
     rows = []
     for row in rates:
         mean = row.difference.mean
@@ -156,7 +159,7 @@ def _rows(rates: Sequence[RateChange], text_style: TextStyle) -> list[dict[str, 
 
 
 def _sentence(row: Mapping[str, str], text_style: TextStyle) -> str:
-    """A row where there is no table, or the terminal is too narrow for it."""
+    """Return a row as a sentence, for reports without a table and for terminals that are too narrow for the table."""
     title = f" {text_style.sign('dot')} ".join(row[name] for name in ("student", "arm", "skill"))
     sides = f"{row['before']} {text_style.sign('arrow')} {row['after']}"
     return f"{title}: {sides} in {plural(int(row['cases']), 'case')}, {row['points']} points, p = {row['p']}"

@@ -13,7 +13,7 @@ _BEFORE = ("id", "kind", "skill", "case", "student", "arm", "trial")
 _AFTER = (
     "tokens.input", "tokens.output", "tokens.cached", "cost_usd", "seconds.reply", "seconds.build", "seconds.run",
 )  # fmt: skip
-"""Attributes of an outcome whose columns have their names, with underscores."""
+"""Attributes of an outcome that become columns of the same name, with underscores in place of dots."""
 _OF_VERDICT = (
     "verdict", "reason", "assertions_passed", "assertions_total", "first_failed", "message", "counterexample",
 )  # fmt: skip
@@ -23,7 +23,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def render(view: View) -> str:
-    """The whole file, with a line of headings."""
+    """Return the whole file, with a line of headings."""
     headings = [*_BEFORE, *_OF_VERDICT, *(name.replace(".", "_") for name in _AFTER), "notes", "replay"]
     rows = (
         [*attrgetter(*_BEFORE)(item), *_of_verdict(item), *attrgetter(*_AFTER)(item), "; ".join(item.notes),
@@ -34,7 +34,7 @@ def render(view: View) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """The text of a CSV file; no cell is a formula."""
+    """Return the text of a CSV file. Spreadsheets read no cell as a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(headings)
@@ -43,12 +43,13 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def inert(text: str) -> str:
-    """The text with ``'`` before what a spreadsheet would run as a formula, also in one that splits at ``;`` or tabs.
+    """Return the text with ``'`` before anything that a spreadsheet would run as a formula.
 
-    A model may have written it. Its line ends become ``\\n``, other control characters spaces.
+    This is necessary because a model may have written the text. It also covers spreadsheets that split cells at ``;``
+    or tabs. Line ends become ``\\n``, other control characters become spaces.
     """
     if text.isprintable() and ";" not in text and text.lstrip(" ")[:1] not in _STARTS:
-        return text  # nearly all texts, in a fifth of the time
+        return text  # holds for nearly all texts, and takes a fifth of the time
     plain = _CONTROL.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _FORMULA.sub(r"\1\2'", plain)
 

@@ -8,31 +8,32 @@ from pytest_upskill.records import Assertion, Counterexample, Outcome, WorstElem
 from pytest_upskill.reporting.text_style import TextStyle, arm_label, measure, pad, printable
 
 SCREEN = 40
-"""The most lines of a failure, on 80 columns: texts are cut only where all of them together are longer."""
+"""The maximum number of lines of a failure, on 80 columns. Texts are cut only if all of them together are longer."""
 NOT_TRIED = "not tried"
-"""How the message of an assertion starts that was not tried; an empty message means the same."""
+"""The beginning of the message of an assertion that was not tried. An empty message means the same."""
 
 _USUAL = 24
-"""Lines up to which a failure is filled with lines of the source."""
+"""A failure with fewer lines than this is filled up with lines of the source."""
 _CODE = 4
-"""Rows that the source takes in any case, if there are as many below SCREEN."""
+"""The number of rows that the source gets in any case, if the screen has as many left."""
 _MOST_CODE = 7
-"""Lines of the source."""
+"""The maximum number of lines of the source."""
 _LEVELS = (None, 8, 4, 2, 1)
-"""The most lines of one text; the first value with which a failure fits on the screen counts."""
+"""Limits on the lines of one text. The first limit with which a failure fits on the screen is used."""
 _LABEL = 10
 _ERROR_LINE = re.compile(r"\b(?:fatal )?error\b|undefined reference", re.IGNORECASE)
 _PLACE = re.compile(r"(?P<place>[^:\n]+\.\w+:\d+(?::\d+)?): (?:(?:fatal )?error: )?(?P<text>.+)")
 """A message that begins with its place: ``kernel.cu:12: error: ...``."""
 _WORDS = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\"|['\"])+")
-"""The words of a shell command, with their quotes."""
+"""The words of a shell command, each with its quotes."""
 _TOLD_BELOW = "; the worst is "
-"""From here on a message repeats what is shown in lines of its own."""
+"""The rest of a message from here on repeats what is shown in separate lines."""
 
 
 def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicode: bool = True) -> list[str]:
-    """Why an item failed, on one screen. No line is wider than ``width``, except a replay
-    command that cannot be wrapped."""
+    """Return lines that say why an item failed. They fit on one screen, and no line is wider than ``width``, except a
+    replay command that cannot be wrapped.
+    """
     text_style = TextStyle(max(width, 40), color, unicode)
     for most in _LEVELS:
         lines = list(_lines(outcome, text_style, most))
@@ -42,12 +43,12 @@ def failure_lines(outcome: Outcome, width: int = 80, color: bool = False, unicod
 
 
 def one_line(outcome: Outcome) -> str:
-    """Why an item did not pass, in one line, whose place comes last: another line may be cut at its end."""
+    """Return why an item did not pass, in one line. The place comes last, because the end of the line may be cut."""
     first, reason = outcome.verdict.headline, outcome.verdict.reason or outcome.verdict.kind.value
     name, message = (f"{first.name}: ", first.message or reason) if first else ("", reason)
     rows = printable(message.removeprefix(f"{outcome.id}: ")).splitlines() or [""]
     text = next(filter(_ERROR_LINE.search, rows), rows[0]) if name == "compiles: " else rows[0]
-    text = text.rpartition("; ")[0] or text if text.endswith(":") else text  # lines follow
+    text = text.rpartition("; ")[0] or text if text.endswith(":") else text  # the details are in the next lines
     if found := _PLACE.fullmatch(text):
         text = f"{found['text']} ({found['place']})"
     return name + " ".join(text.split())
@@ -68,7 +69,7 @@ def _lines(outcome: Outcome, text_style: TextStyle, most: int | None) -> Iterato
 
 
 def _height(lines: Sequence[str], text_style: TextStyle) -> int:
-    """The lines of the terminal that these take, which breaks those that are too wide."""
+    """Return how many lines of the terminal these lines take. The terminal breaks lines that are too wide."""
     return sum(max(-(-measure(text_style.clean(line)) // text_style.width), 1) for line in lines)
 
 
@@ -126,7 +127,7 @@ def _compiler(message: str, text_style: TextStyle, most: int | None) -> list[str
 
 
 def _example(outcome: Outcome, found: Counterexample, text_style: TextStyle, most: int | None) -> Iterator[str]:
-    """The counterexample, field by field, and what was wrong with it."""
+    """Yield the counterexample, field by field, and what was wrong with the result."""
     room = text_style.width - _LABEL - 2
     yield from _field("example", text_style.wrap(str(found.example), room, most), "bold", text_style)
     inputs = [line for name, values in found.inputs.items()
@@ -143,8 +144,10 @@ def _example(outcome: Outcome, found: Counterexample, text_style: TextStyle, mos
 
 
 def _wrong(outcome: Outcome, found: Counterexample) -> str:
-    """The wrong values that the finding of the counterexample explains, in one text; empty if there is no such finding
-    or no wrong value."""
+    """Return the wrong values of the counterexample as one text, if a finding other than the values is the headline.
+
+    Empty if the headline is the wrong values themselves, or if there is none.
+    """
     first, shown = outcome.verdict.first_failed, outcome.verdict.headline
     if first is None or shown is first or shown is None:
         return ""
@@ -159,7 +162,7 @@ def _element(worst: WorstElement) -> str:
 
 
 def _worst(worst: WorstElement) -> Iterator[tuple[str, str, str]]:
-    """Label, text and style of each field."""
+    """Yield label, text and style of each field."""
     yield "worst", _element(worst), ""
     for label, number, style in (("expected", worst.expected, "green"), ("got", worst.got, "red")):
         if number != "None":
@@ -169,7 +172,7 @@ def _worst(worst: WorstElement) -> Iterator[tuple[str, str, str]]:
 
 
 def _error(error: str | None, bound: str | None) -> str:
-    """Empty if values are compared exactly."""
+    """Return the error and its bound in words; empty if values are compared exactly."""
     if bound is None or error is None:
         return (error or "") if bound is None else f"{bound} is allowed"
     text = f"{error}, where {bound} is allowed"
@@ -187,7 +190,7 @@ def _field(label: str, lines: Sequence[str], style: str, text_style: TextStyle) 
 
 
 def _source(outcome: Outcome, room: int, text_style: TextStyle) -> Iterator[str]:
-    """The line to show and those around it, with their numbers in the file that ``source_name`` names."""
+    """Yield the line to show and the lines around it, numbered as in the file that ``source_name`` names."""
     if (line := outcome.shown_line) is None or outcome.source is None or room < _CODE:
         return
     shift = outcome.source_start - 1
@@ -211,7 +214,9 @@ def _row(number: int, text: str, marked: bool, digits: int, text_style: TextStyl
 
 
 def excerpt(source: str, line: int, rows: int) -> list[tuple[int, str]]:
-    """At most ``rows`` numbered lines around ``line`` (1-based), without the indentation that all of them share."""
+    """Return at most ``rows`` numbered lines around ``line`` (1-based), without the indentation that all these lines
+    share.
+    """
     lines = [text.expandtabs(4) for text in source.splitlines()]
     first = max(0, min(line - 1 - (rows - 1) // 2, len(lines) - rows))
     shown = lines[first : first + rows]
@@ -234,10 +239,10 @@ def _others(outcome: Outcome, first: Assertion | None, text_style: TextStyle, mo
 
 
 def _replay(command: str | None, text_style: TextStyle) -> Iterator[str]:
-    """The command, broken between its words so that a shell still reads it as one."""
+    """Yield the command in lines. It is broken between words, so that a shell still reads it as one command."""
     if not command:
         return
-    # Its letters are kept even where the terminal lacks them: another path would be another command.
+    # Letters that the terminal cannot show are kept, because another path would make it another command.
     words = _WORDS.findall(replace(text_style, unicode=True).clean(command))
     lines, start = [""], "  replay: "
     for word in words:

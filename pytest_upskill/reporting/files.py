@@ -1,4 +1,4 @@
-"""Writes a report to its place: a file, which is replaced at once, or skill-creator's folder."""
+"""Writes a report to its place: a file, which is replaced atomically, or a folder in skill-creator's form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from pytest_upskill.reporting.view import View
 
 
 def write_report(form: str, path: Path, view: View, text: Callable[[], str]) -> None:
-    """Write the report of this form; ``text`` renders that of a file. Raises OSError, and what ``text`` raises."""
+    """Write the report of this form. ``text`` renders a report that is a file. Raises OSError, and what ``text``
+    raises.
+    """
     if form == SKILL_CREATOR:
         _write_folder(path, view)
     else:
@@ -22,7 +24,9 @@ def write_report(form: str, path: Path, view: View, text: Callable[[], str]) -> 
 
 
 def write_file(path: Path, text: str) -> None:
-    """Replace a file at once; one that is none, such as a device, is written in place. Raises OSError."""
+    """Replace a file atomically. A path that is not a regular file, such as a device, is written in place. Raises
+    OSError.
+    """
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "its folder is missing")
     if path.exists() and not path.is_file():
@@ -30,7 +34,7 @@ def write_file(path: Path, text: str) -> None:
         return
     try:
         write_atomically(path.resolve(), text)
-    except PermissionError:  # of the folder; the file itself may be writable
+    except PermissionError:  # no file can be made in the folder, but this file may be writable
         path.write_bytes(_encoded(text))
 
 
@@ -52,7 +56,7 @@ def _write_folder(folder: Path, view: View) -> None:
         if stale.resolve().is_relative_to(folder.resolve()):
             rmtree(stale)
     made: set[str] = set()
-    for relative, text in skill_creator.files(view):  # four for each item: pathlib would take longer than the disk
+    for relative, text in skill_creator.files(view):  # pathlib would be slower than the disk
         path = os.path.join(folder, relative)  # noqa: PTH118
         _make_folders(os.path.dirname(path), made)  # noqa: PTH120
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
@@ -63,7 +67,7 @@ def _write_folder(folder: Path, view: View) -> None:
 
 
 def _make_folders(folder: str, made: set[str]) -> None:
-    """Create a folder and those above it, unless they are among ``made``."""
+    """Create a folder and its parents, unless they are in ``made``. Created folders are added to ``made``."""
     if folder in made:
         return
     made.add(folder)

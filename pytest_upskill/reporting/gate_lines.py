@@ -1,4 +1,4 @@
-"""Lines below the table of a run: verdicts of gates, causes of failures, what changed, pass rates by tag and dtype."""
+"""The lines below the table of a run: verdicts of gates, causes of failures, changes, pass rates by tag and dtype."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ _NUMBER = re.compile(r"[-+]?\b\d[\w.+-]*")
 
 
 def result_lines(view: View, text_style: TextStyle, verbosity: int) -> Iterator[str]:
-    """All of them; with ``-q`` only what decides the run, with ``-v`` also rates by tag and dtype, with ``-vv`` all
-    causes and cases."""
+    """Yield all lines below the table of a run.
+
+    With ``-q``, only lines that decide the run are shown. With ``-v``, rates by tag and dtype are added; with ``-vv``,
+    all causes and cases are shown.
+    """
     if verbosity >= 0:
         yield from _causes(view, text_style, verbosity)
         yield from _flips(view, text_style, verbosity)
@@ -41,7 +44,7 @@ def result_lines(view: View, text_style: TextStyle, verbosity: int) -> Iterator[
 
 
 def gate_text(row: GateRow, text_style: TextStyle) -> str:
-    """The gate, what it is on, what was found, and what would decide it."""
+    """Return a gate in words: the gate, what it applies to, what was found, and what would decide it."""
     on = " ".join(filter(None, (row.skill, row.student)))
     parts = [f"{row.gate} {_threshold(row, text_style)}".strip() + f", {on}: {_found(row, text_style)}"]
     if row.reason:
@@ -76,13 +79,13 @@ def _found(row: GateRow, text_style: TextStyle) -> str:
 
 
 def cause_of(item: Outcome) -> str:
-    """Why an item failed, without what differs from kernel to kernel: lines, sizes and values."""
+    """Return why an item failed, without the parts that differ from kernel to kernel: lines, sizes and values."""
     name, colon, message = one_line(item).partition(": ")
     return f"{name.partition('[')[0]}{colon}{_NUMBER.sub('N', _PLACE.sub('', message))}"
 
 
 def _causes(view: View, text_style: TextStyle, verbosity: int) -> Iterator[str]:
-    """Failures with the skill by cause, the most frequent first, each with an example and its cases."""
+    """Yield the failures with the skill by cause, the most frequent cause first, each with an example and its cases."""
     groups: dict[str, list[Outcome]] = {}
     for item in _items(view):
         if item.arm == SKILL_ARM and item.verdict.kind is VerdictKind.FAILED:
@@ -114,7 +117,7 @@ def _flips(view: View, text_style: TextStyle, verbosity: int) -> Iterator[str]:
 
 
 def _by(view: View, what: str, text_style: TextStyle) -> Iterator[str]:
-    """Pass rates by tag, or how often the results of a dtype are correct, in each arm."""
+    """Yield, for each arm, the pass rates by tag, or how often the results of each dtype are correct."""
     counts: dict[str, dict[str, list[bool]]] = {}
     for item in _items(view):
         if item.verdict.kind not in DECIDED:
@@ -134,14 +137,14 @@ def _tags(item: Outcome) -> Iterable[tuple[str, bool]]:
 
 
 def _dtypes(item: Outcome) -> Iterable[tuple[str, bool]]:
-    """An assertion that was not tried, because an earlier one failed, counts as failed."""
+    """Yield each dtype, and whether its results are correct. An assertion that was not tried counts as failed."""
     for one in item.verdict.assertions:
         if found := re.fullmatch(r"correct\[(.+)\]", one.name):
             yield found[1], one.passed
 
 
 def _known(view: View, text_style: TextStyle) -> Iterator[str]:
-    """Known failures, and unexpected passes."""
+    """Yield the known failures, and the unexpected passes."""
     marked = [item for item in _items(view) if item.xfail]
     for kind, label, then, color in (
         (VerdictKind.PASSED, "unexpected pass", "remove its xfail", "yellow"),
@@ -156,7 +159,7 @@ def _known(view: View, text_style: TextStyle) -> Iterator[str]:
 
 
 def reuse(view: View) -> str:
-    """How many replies were not asked again, and what that saved; empty if all are new."""
+    """Return how many items were judged on stored replies, and what that saved; empty if all replies are new."""
     reused = [item for item in _items(view) if is_reused(item)]
     if not reused:
         return ""

@@ -21,11 +21,11 @@ from pytest_upskill.statistics.until_decided import Progress, Stop, lift_stop, r
 
 @dataclass(frozen=True, slots=True)
 class GateRow:
-    """The verdict of a gate on a skill and, unless it is on costs, a student.
+    """The verdict of a gate on a skill and on a student. A gate on costs has no student.
 
-    ``value`` is what was compared with ``threshold``: a rate, a lift, US dollars, or the number of regressed cases;
-    ``interval`` is its 95% interval. ``more_cases`` or ``more_trials`` (of each case) would decide an inconclusive one,
-    if they turn out as these did.
+    ``value`` is what was compared with ``threshold``: a rate, a lift, US dollars, or the number of regressed cases.
+    ``interval`` is the 95% interval of ``value``. For an inconclusive gate, ``more_cases`` more cases or
+    ``more_trials`` more trials of each case would decide it, if they turn out as the present ones did.
     """
 
     gate: GateKind
@@ -43,14 +43,20 @@ class GateRow:
 
 @dataclass(frozen=True, slots=True)
 class Arms:
-    """The items of a skill and a student: by arm, the trials of each case, and how many of them are planned."""
+    """The items of a skill and a student. By arm and case: the results of the trials, and how many trials are
+    planned.
+    """
 
     trials: Mapping[str, Mapping[str, Sequence[bool]]]
     planned: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, items: Iterable[Outcome]) -> Arms:
-        """From finished items. Items that ended without a verdict are not planned any more; unneeded ones are."""
+        """Return the arms of finished items.
+
+        Items that ended without a verdict do not count as planned, because no verdict will follow. Items that were not
+        needed do count.
+        """
         groups: dict[str, list[Outcome]] = {}
         for item in items:
             groups.setdefault(item.arm or "", []).append(item)
@@ -67,20 +73,20 @@ class Arms:
         return Progress(self.trials.get(arm, {}), planned)
 
     def stop(self, gate: Gate, interval: bool, gates: int) -> Stop | None:
-        """Whether a gate on a rate or a lift is decided before all replies are there."""
+        """Return the early decision on a gate on a rate or a lift; None if the gate needs the remaining replies."""
         if gate.kind is GateKind.MIN_PASS_RATE:
             return rate_stop(self.progress(SKILL), gate.threshold, interval, gates)
         return lift_stop(self.progress(SKILL), self.progress(BASELINE), gate.threshold, interval, gates)
 
 
 Comparisons = Mapping[str, "Comparison | str"]
-"""By the name of an earlier run: what changed since, or why that is unknown."""
+"""By the name of an earlier run, what changed since that run, or why this is unknown."""
 
 
 def gate_rows(
     gates: Gates, skills: Sequence[tuple[str, Sequence[Outcome]]], comparisons: Comparisons
 ) -> tuple[GateRow, ...]:
-    """The verdicts on a run. ``skills`` has the judged items by skill."""
+    """Return the verdicts of the gates on a run. ``skills`` has the judged items by skill."""
     if not gates:
         return ()
     rows: list[GateRow] = []
@@ -107,7 +113,7 @@ def gate_rows(
 
 
 class _Compared(NamedTuple):
-    """A gate on a rate or a lift: the index of its row, and what it compares."""
+    """A gate on a rate or a lift, with the index of its row and the values that it compares."""
 
     row: int
     gate: Gate
@@ -134,7 +140,9 @@ def _row(skill: str, student: str, gate: Gate, estimate: Rate | Posterior, inter
 
 
 def _decided(row: GateRow, arms: Arms, gate: Gate, gates: Gates, number: int) -> GateRow:
-    """The row with the verdict that stopped the asking, or with what would decide it."""
+    """Return the row with the verdict that ended the run early, or with the number of cases or trials that would decide
+    it.
+    """
     unasked = gates.until_decided and sum(map(sum, (each.values() for each in arms.planned.values()))) > sum(
         len(trials) for arm in arms.trials.values() for trials in arm.values())  # fmt: skip
     if unasked and (stop := arms.stop(gate, gates.interval, number)):
@@ -161,7 +169,11 @@ def _on_cost(skill: str, gate: Gate, items: Sequence[Outcome]) -> GateRow:
 def _on_regression(
     skill: str, student: str, gate: Gate, items: Sequence[Outcome], comparisons: Comparisons, interval: bool
 ) -> GateRow:
-    """Fail if a case that passed in the earlier run fails; with intervals, if the pass rate is surely lower."""
+    """Fail if a case that passed in the earlier run fails now.
+
+    With intervals, a regression fails the gate only if the pass rate is also significantly lower, else it is
+    inconclusive.
+    """
     method = "interval" if interval else "estimate"
     row = GateRow(gate.kind, skill, student, 0.0, GateVerdict.INCONCLUSIVE, method)
     found = comparisons.get(gate.run, "no earlier run is known")
@@ -184,6 +196,6 @@ def _on_regression(
 
 
 def _share(trials: Mapping[int, VerdictKind]) -> float:
-    """The pass rate of the trials that were decided; NaN, which is no lower than anything, without one."""
+    """Return the pass rate of the decided trials. Without one, return NaN, which compares as lower than nothing."""
     decided = [kind is VerdictKind.PASSED for kind in trials.values() if kind in DECIDED]
     return sum(decided) / len(decided) if decided else math.nan

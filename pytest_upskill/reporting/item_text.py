@@ -1,4 +1,4 @@
-"""Everything that is known of one item, as lines: also of one that passed, and of a control arm."""
+"""Everything that is known about one item, as lines. Items that passed and items of control arms can be shown, too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOT_STORED = "not stored"
 
 
 def item_lines(item: Outcome, text_style: TextStyle, only: str = "") -> Iterator[str]:
-    """The parts of an item with their headings; a part without anything is left out. ``only`` names one of PARTS."""
+    """Yield the parts of an item with their headings. Empty parts are left out. ``only`` names one of PARTS."""
     if not only:
         yield from _title(item, text_style)
     for name, part in PARTS.items():
@@ -27,7 +27,7 @@ def item_lines(item: Outcome, text_style: TextStyle, only: str = "") -> Iterator
 
 
 def part_text(item: Outcome, name: str) -> str | None:
-    """A part that is one text, unchanged; None for another part."""
+    """Return the unchanged text of a part that consists of one text, None for another part."""
     return {"prompt": item.prompt, "reply": item.reply, "kernel": item.source or ""}.get(name)
 
 
@@ -43,7 +43,7 @@ def _title(item: Outcome, text_style: TextStyle) -> Iterator[str]:
 
 
 def _plain(text: str | None, text_style: TextStyle, digest: str = "") -> Iterator[str]:
-    """A text as it is, one line for each of its own, without control sequences."""
+    """Yield the lines of a text without control sequences and otherwise unchanged."""
     if text:
         yield from map(text_style.clean, text.splitlines())
     elif digest:
@@ -71,7 +71,9 @@ def _reasoning(item: Outcome, text_style: TextStyle) -> Iterator[str]:
 
 
 def _kernel(item: Outcome, text_style: TextStyle) -> Iterator[str]:
-    """The source with numbers of lines; a sign marks the line at fault, a minus those that no traced call executed."""
+    """Yield the source with line numbers. A sign marks the line at fault, a minus each line that no traced call
+    executed.
+    """
     lines = (item.source or "").splitlines()
     digits = len(str(len(lines) + item.source_start))
     unseen = {line for first, last in item.not_executed for line in range(first, last + 1)}
@@ -92,7 +94,7 @@ def _assertions(item: Outcome, text_style: TextStyle) -> Iterator[str]:
         first, *rest = one.message.splitlines() or [""]
         head = f"{text_style.sign(sign)} {one.name}" + (f"  {first}" if first else "")
         yield from text_style.lines(head, 0, color, hang=2)
-        for line in rest:  # the compiler's words, which have their own layout
+        for line in rest:  # a message of the compiler has its own layout
             yield f"    {text_style.clean(line)}"
 
 
@@ -120,7 +122,7 @@ def _fields(found: Counterexample) -> dict[str, str]:
 
 
 def _window(window: Window, text_style: TextStyle) -> Iterator[str]:
-    """Expected and computed values around the worst element; those beyond the bound are marked."""
+    """Yield expected and computed values around the worst element. Values beyond the bound are marked."""
     row, col = window.start
     wrong = [[ratio is None or ratio > 1 for ratio in line] for line in window.ratios]
     for label, values in (("expected", window.expected), ("got", window.got)):
@@ -193,4 +195,4 @@ PARTS: Mapping[str, Callable[[Outcome, TextStyle], Iterator[str]]] = {
     "compiler": _compiler,
     "facts": _facts,
 }
-"""By name: the lines of each part of an item, in the order in which they are shown."""
+"""The functions that return the lines of each part of an item, by name, in the order in which the parts are shown."""

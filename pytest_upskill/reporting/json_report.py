@@ -31,7 +31,7 @@ _DIGESTS = ("prompt_digest", "reply_digest", "skill_digest", "case_digest")
 
 
 def render(view: View) -> str:
-    """The whole report, one JSON object and a line end; ASCII, so that no encoding can break it."""
+    """Return the whole report, one JSON object and a line end. It is ASCII, so that no encoding can break it."""
     run = view.run
     report = {
         "schema": SCHEMA,
@@ -55,12 +55,15 @@ def render(view: View) -> str:
     }
     try:
         return _text(report)
-    except (ValueError, TypeError):  # a number or a key that JSON does not have
+    except (ValueError, TypeError):  # a number or a key that JSON cannot express
         return _text(_plain(report))
 
 
 def _text(report: Mapping[str, Any]) -> str:
-    """Indented, but for the items, which have a line each: that is faster, and a diff shows which item changed."""
+    """Return the report as indented JSON, with one line for each item.
+
+    One line for each item is faster to write, and lets a diff show which item changed.
+    """
     rest = json.dumps({**report, "items": []}, indent=2, allow_nan=False, default=_plain)
     lines = ",\n    ".join(json.dumps(item, allow_nan=False, default=_plain) for item in report["items"])
     items = f'\n  "items": [\n    {lines}\n  ]' if lines else '\n  "items": []'
@@ -68,7 +71,7 @@ def _text(report: Mapping[str, Any]) -> str:
 
 
 def _noise(view: View) -> list[dict[str, Any]]:
-    """The noise floor of each skill and student that has one."""
+    """Return the noise floor of each skill and student that has one."""
     floors = [student.noise for skill in view.skills for student in skill.students if student.noise]
     return [
         {
@@ -113,13 +116,13 @@ def _item(item: Outcome) -> dict[str, Any]:
 
 
 def _control_reason(item: Outcome) -> str | None:
-    """Why an item of a control arm failed, which pytest counts as passed."""
+    """Return why an item of a control arm failed. pytest counts such an item as passed."""
     failed = item.verdict.kind is VerdictKind.FAILED and item.arm is not None and is_control(item.arm)
     return one_line(item) if failed else None
 
 
 def _fields(value: object, names: str) -> dict[str, Any]:
-    """The attributes that the report writes under their own names."""
+    """Return the attributes that the report writes under their own names."""
     return {name: getattr(value, name) for name in names.split()}
 
 

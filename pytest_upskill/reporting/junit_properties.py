@@ -9,7 +9,7 @@ PREFIX = "upskill_"
 
 
 def properties(item: Outcome) -> list[tuple[str, str]]:
-    """Names and values, in this order; what is unknown is left out."""
+    """Return names and values, in this order. Unknown values are left out."""
     return [(PREFIX + name, str(value)) for name, value in _values(item) if value not in (None, "")]
 
 

@@ -25,8 +25,9 @@ DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
 class LiftRow:
     """Pass rate of ``arm`` minus that of ``against``, paired by case.
 
-    ``verdict`` is ``better``, ``worse`` or ``undecided``, from ``p`` after Holm's correction for all rows of the run
-    (``p_corrected``). It is None if no outcome of so few ``pairs`` could decide: then ``decidable`` is false.
+    ``verdict`` is ``better``, ``worse`` or ``undecided``. It follows from ``p_corrected``, which is ``p`` after Holm's
+    correction for all rows of the run. If no outcome of so few ``pairs`` could decide the lift, ``verdict`` is None and
+    ``decidable`` is false.
     """
 
     skill: str
@@ -41,18 +42,20 @@ class LiftRow:
     decidable: bool = False
     p_corrected: float | None = None
     more_cases: int | None = None
-    """How many more cases would decide an undecided lift, if they turn out as these did."""
+    """How many more cases would decide an undecided lift, if they turn out as the present cases did."""
     tokens: Ratio = NO_RATIO
     cost: Ratio = NO_RATIO
     """Tokens and cost of ``arm`` relative to ``against``."""
     per_usd: float | None = None
-    """Lift per US dollar that a trial costs more in ``arm``; None if it does not cost more."""
+    """The lift divided by the additional cost of a trial in ``arm``, in US dollars; None if ``arm`` does not
+    cost more.
+    """
     flags: Mapping[Flag, tuple[str, ...]] = field(default_factory=dict)
-    """Of cases, against the baseline only."""
+    """The cases with each flag; empty unless ``against`` is the baseline."""
 
 
 def lift_row(names: tuple[str, str, str, str], treated: Sequence[Outcome], control: Sequence[Outcome]) -> LiftRow:
-    """The row of two arms. ``names`` are those of the skill, the student and both arms."""
+    """Return the row of two arms. ``names`` are the names of the skill, the student and both arms."""
     found = paired_difference(trials_of(treated), trials_of(control))
     cost, other = _costs(treated), _costs(control)
     extra = [fmean(cost[case]) - fmean(other[case]) for case in cost if case in other]
@@ -66,7 +69,7 @@ def lift_row(names: tuple[str, str, str, str], treated: Sequence[Outcome], contr
 
 
 def with_verdicts(rows: Sequence[LiftRow], trials: Sequence[tuple[Trials, Trials]]) -> list[LiftRow]:
-    """All rows of a run with their verdicts; ``trials`` are those of both arms of each row."""
+    """Return all rows of a run with their verdicts. ``trials`` has the trials of both arms for each row."""
     judged = lift_verdicts([(row.pairs, row.lift, row.p) for row in rows])
     more = [
         cases_for_verdict(posterior(*arms), len(rows)) if one.verdict == "undecided" and row.lift else None
@@ -77,7 +80,7 @@ def with_verdicts(rows: Sequence[LiftRow], trials: Sequence[tuple[Trials, Trials
 
 
 def flags_of(skill: Trials, baseline: Trials) -> dict[Flag, tuple[str, ...]]:
-    """The cases with each flag."""
+    """Return the cases with each flag."""
     flags = {
         case: case_flags(skill.get(case, ()), baseline.get(case, ())) for case in dict.fromkeys((*skill, *baseline))
     }
@@ -85,7 +88,7 @@ def flags_of(skill: Trials, baseline: Trials) -> dict[Flag, tuple[str, ...]]:
 
 
 def trials_of(items: Sequence[Outcome]) -> dict[str, list[bool]]:
-    """Whether each decided trial passed, by case."""
+    """Return, by case, whether each decided trial passed."""
     trials: dict[str, list[bool]] = {}
     for item in items:
         if item.verdict.kind in DECIDED:
@@ -102,7 +105,7 @@ def _tokens(items: Sequence[Outcome]) -> dict[str, list[float]]:
 
 
 def _costs(items: Sequence[Outcome]) -> dict[str, list[float]]:
-    """US dollars of the decided items; empty if one has no price."""
+    """Return, by case, the cost of each decided item in US dollars; empty if any of these items has no price."""
     costs: dict[str, list[float]] = {}
     for item in items:
         if item.verdict.kind in DECIDED:

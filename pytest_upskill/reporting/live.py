@@ -1,6 +1,7 @@
 """The live line: a run's progress, drawn below pytest's own output on a terminal.
 
-rich's live displays take over the cursor and redraw from the start of its line, where pytest has its dots.
+rich's live displays are not used, because they redraw from the start of the cursor's line, where pytest prints its
+dots.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from pytest_upskill.reporting.text_style import count, duration, money
 
 TICK_SECONDS = 0.25
 QUIET_SECONDS = 0.1
-"""How long nothing is drawn after ``give_way``: pytest is about to write."""
+"""Seconds after ``give_way`` in which nothing is drawn, because pytest is about to write."""
 
 _COLUMNS = 80
 
@@ -26,9 +27,10 @@ _BACK = "\x1b8"
 
 
 def progress_text(judged: int, total: int, totals: Totals, priced: bool, seconds: float) -> str:
-    """``8/48 judged, 12 replies, 4 pending, 9 builds, $0.12, 2m00s left``, ``seconds`` after the start of a run.
+    """Return a text such as ``8/48 judged, 12 replies, 4 pending, 9 builds, $0.12, 2m00s left``.
 
-    ``total`` is the number of its items; tokens stand for the cost if no student is ``priced``.
+    ``seconds`` is the time since the start of the run, and ``total`` the number of the run's items. If no student is
+    ``priced``, the number of tokens is shown instead of the cost.
     """
     spent = money(totals.usd) if priced else f"{count(totals.tokens)} tokens"
     parts = [
@@ -43,7 +45,7 @@ def progress_text(judged: int, total: int, totals: Totals, priced: bool, seconds
 
 
 class LiveLine:
-    """Draws ``text()`` on the terminal behind ``descriptor`` every TICK_SECONDS, until it is stopped."""
+    """Draws the result of ``text`` on the terminal behind ``descriptor`` every TICK_SECONDS, until it is stopped."""
 
     def __init__(self, descriptor: int, text: Callable[[], str]) -> None:
         self._descriptor = descriptor
@@ -58,7 +60,7 @@ class LiveLine:
         self._thread.start()
 
     def give_way(self) -> None:
-        """Erase the line: pytest is about to write."""
+        """Erase the line, because pytest is about to write."""
         with self._lock:
             self._quiet_until = time.monotonic() + QUIET_SECONDS
             if self._shown:
@@ -66,7 +68,7 @@ class LiveLine:
                 self._shown = False
 
     def stop(self) -> None:
-        """Erase the line; it is not drawn again."""
+        """Erase the line, and do not draw it again."""
         self._stopped.set()
         self.give_way()
 
@@ -80,7 +82,7 @@ class LiveLine:
 
     def _tick(self) -> None:
         while not self._stopped.wait(TICK_SECONDS):
-            with contextlib.suppress(Exception):  # a defect of the live line must not end a run
+            with contextlib.suppress(Exception):  # an error in the live line must not end a run
                 self.draw()
 
     def _width(self) -> int:
@@ -88,7 +90,7 @@ class LiveLine:
             columns = os.get_terminal_size(self._descriptor).columns
         except OSError:
             columns = 0
-        return (columns or _COLUMNS) - 1  # some terminals do not know their size
+        return (columns or _COLUMNS) - 1  # some terminals report no size
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):

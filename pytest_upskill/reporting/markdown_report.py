@@ -17,25 +17,29 @@ from pytest_upskill.reporting.triggers import trigger_texts
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, SummaryRow, View, has_student
 
 MARKER = "<!-- pytest-upskill -->"
-"""The first line: a bot finds the comment by it that it has to replace."""
+"""The first line. By this line, a bot finds the comment that it has to replace."""
 
 _FITS = 60_000
-"""Characters of a report: GitHub refuses comments of more than 65,536."""
+"""The maximum length (in characters) of a report, because GitHub refuses comments of more than 65,536."""
 _ROWS = (30, 15, 7, 3, 1)
-"""Rows of each table of items, until the report fits."""
+"""Numbers of rows for each table of items. They are tried in this order until the report fits."""
 _LONGEST = 500
-"""Columns of a text in a cell."""
+"""The maximum number of columns of a text in a cell."""
 _ZERO_WIDTH_SPACE = "\u200b"
 _LINKED = re.compile(r"@(?=\S)|#(?=\d)|GH(?=-\d)|(?:https?|ftp)(?=:)|www(?=\.)", re.IGNORECASE)
-"""Where GitHub begins a mention, an e-mail address, an issue reference or a link, whether or not it is escaped."""
+"""The places where GitHub begins a mention, an e-mail address, an issue reference or a link, even if they are
+escaped.
+"""
 _ENTITIES = {"&": "&amp;", "$": "&dollar;"}
-"""GitHub decodes entities before it looks for mentions, and reads what is between dollar signs as a formula."""
+"""Replacements for characters, because GitHub decodes entities before it looks for mentions, and reads a text between
+dollar signs as a formula.
+"""
 _STYLE = texts.TextStyle(width=_LONGEST, color=False, unicode=True)
 _UNDECIDED = (VerdictKind.INCONCLUSIVE, VerdictKind.BUDGET_STOPPED)
 
 
 def render(view: View) -> str:
-    """The whole file."""
+    """Return the whole file."""
     for most in _ROWS:
         lines = list(_lines(view, most))
         if sum(map(len, lines)) + len(lines) <= _FITS:
@@ -74,7 +78,7 @@ def _lines(view: View, most: int) -> Iterator[str]:
 
 
 def _since(since: Comparison, most: int) -> Iterator[str]:
-    """What changed since the run that this one is compared with."""
+    """Yield what changed since the run that this run is compared with."""
     number, started = since.before.number, since.before.info.started
     yield from ("", f"## Since run {number} of {_safe(started[:10])}", "", f"{counts(since)}.", "")
     for group in groups(since, _STYLE, most):
@@ -84,7 +88,7 @@ def _since(since: Comparison, most: int) -> Iterator[str]:
 
 
 def _sections(view: View, most: int) -> Iterator[str]:
-    """What did not pass. A failure of another arm than the skill's is not a loss, and folded."""
+    """Yield the items that did not pass. Failures in other arms than the skill's are no loss, and are folded."""
     kinds = [(item, item.verdict.kind) for item in view.items]
     failed = [item for item, kind in kinds if kind is VerdictKind.FAILED]
     control = [item for item in failed if has_student(item) and item.arm != SKILL_ARM]
@@ -123,7 +127,7 @@ def _rates(skill: SkillView, view: View) -> Iterator[str]:
 
 
 def _mutants(items: Sequence[Outcome]) -> Iterator[str]:
-    """The score of each case's mechanical mutants, and the survivors."""
+    """Yield the score of each case's mechanical mutants, and the mutants that survived."""
     if not (scored := [(item.case or "", item.score) for item in items if item.score is not None]):
         return
     yield from ("", "| case | mutants killed | survived |", "|---|---:|---|")
@@ -163,7 +167,7 @@ def _lift(lift: LiftRow | None, arm: str) -> str:
 
 
 def _notes(view: View, most: int) -> Iterator[str]:
-    """Each note once, with the number of its items."""
+    """Yield each note once, with the number of its items."""
     if view.gap:
         yield from ("", f"{view.gap}.")
     if shown := list(Counter(note for item in view.items for note in item.notes).items())[:most]:
@@ -176,7 +180,7 @@ def _section(title: str, items: Sequence[Outcome], most: int) -> Iterator[str]:
 
 
 def _table(items: Sequence[Outcome], most: int, verdicts: bool = True) -> Iterator[str]:
-    """The first items, and the commands that repeat them."""
+    """Yield a table of the first items, and the commands that repeat these items."""
     headings = ["item", *(["verdict"] if verdicts else []), "why", "smallest counterexample"]
     yield from ("", f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}")
     for item in items[:most]:
@@ -201,12 +205,12 @@ def _commands(commands: Sequence[str]) -> Iterator[str]:
 
 
 def _code(text: str) -> str:
-    """A text in a cell as code, in which nothing is a link or markup."""
+    """Return a text for a cell, formatted as code, so that nothing in it is a link or markup."""
     return f"`{_STYLE.clean(text).replace('`', chr(39)).replace('|', chr(92) + '|')}`"
 
 
 def _safe(text: str) -> str:
-    """One line without markup, links and mentions: the text of a reply must not write our report, nor notify anyone."""
+    """Return one line without markup, links and mentions, so that a reply cannot change the report or notify anyone."""
     (line,) = _STYLE.wrap(" ".join(text.split()), _LONGEST, 1) or [""]
     line = re.sub(r"[\\`*_{}\[\]<>()#|~!&$]", lambda found: _ENTITIES.get(found.group(), f"\\{found.group()}"), line)
     return _LINKED.sub(lambda found: f"{found.group()}{_ZERO_WIDTH_SPACE}", line)

@@ -1,4 +1,4 @@
-"""The noise floor: how far two arms that do not differ were apart in an A/A run."""
+"""The noise floor: the difference that an A/A run found between two arms that are in fact the same."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from pytest_upskill.statistics.repeated_trials import flip_rate
 
 @dataclass(frozen=True, slots=True)
 class NoiseFloor:
-    """What an A/A run of a skill and a student found. ``run`` is its number in the history; None for this run.
+    """What an A/A run of a skill and a student found. ``run`` is the run's number in the history; None for the present
+    run.
 
-    ``flips`` is how often two replies to the same question end differently, ``lift`` that of the skill over itself.
+    ``flips`` is how often two replies to the same question end differently. ``lift`` is the measured lift of the skill
+    over itself.
     """
 
     skill: str
@@ -27,21 +29,21 @@ class NoiseFloor:
 
 
 def noise_floor(skill: str, student: str, run: int | None, started: str, arms: tuple[Trials, Trials]) -> NoiseFloor:
-    """The noise floor, from the trials of both arms by case."""
+    """Return the noise floor, from the trials of both arms by case."""
     one, other = arms
     both = {case: [*trials, *other[case]] for case, trials in one.items() if case in other}
     return NoiseFloor(skill, student, run, started, flip_rate(both), paired_difference(one, other))
 
 
 def stored_floor(found: AARun) -> NoiseFloor:
-    """The noise floor of a recorded A/A run."""
+    """Return the noise floor of a recorded A/A run."""
     return noise_floor(
         found.skill, found.student, found.number, found.started, (found.skill_trials, found.repeat_trials)
     )
 
 
 def noise_text(floor: NoiseFloor, text_style: TextStyle) -> str:
-    """The noise floor in words; empty if no case was decided in both arms."""
+    """Return the noise floor in words; empty if no case was decided in both arms."""
     rate, lift = floor.flips, floor.lift
     if rate.mean is None or lift.mean is None:
         return ""

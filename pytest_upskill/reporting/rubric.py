@@ -1,4 +1,4 @@
-"""What the judges of rubrics did in a run: how often they agree with themselves, and what they cost."""
+"""What the judges of rubrics did in a run: how often each agreed with itself, and what it cost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pytest_upskill.statistics.agreement import Pairs, agreement, kappa
 
 @dataclass(frozen=True, slots=True)
 class JudgeRow:
-    """One judge: how many replies it judged, with how many answers. ``pairs`` has its first two answers to each
-    statement; ``cost_usd`` is None if an answer that used tokens has no price.
+    """One judge, with the numbers of replies that it judged and of answers that it gave.
+
+    ``pairs`` has the judge's first two answers to each statement. ``cost_usd`` is None if an answer that used tokens
+    has no price.
     """
 
     judge: str

@@ -1,4 +1,4 @@
-"""The summary of a self-check: do cases accept their solutions, and do they reject wrong results and mutants?"""
+"""The summary of a self-check: whether cases accept their own solutions, and reject wrong results and mutants."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -8,16 +8,16 @@ from pytest_upskill.reporting.text_style import GAP, Cell, TextStyle, flow, meas
 from pytest_upskill.reporting.view import SkillView
 
 SURVIVORS = 4
-"""The most survivors that are shown, those with advice first; reports list all of them."""
+"""The maximum number of survivors that are shown, survivors with advice first. Reports list all of them."""
 _NAME = 28
-"""Columns of a name that still shares its line with others."""
+"""The maximum width (in columns) of a name that can share a line with other names."""
 UNSEEN = "equivalent or not detected: every result has the same bits"
 
 
 def self_check_lines(
     skill: SkillView, text_style: TextStyle, problems: Callable[[SkillView, TextStyle], Iterator[str]]
 ) -> Iterator[str]:
-    """One skill; ``problems`` yields lines for below its name."""
+    """Yield the lines of one skill. ``problems`` yields the lines below the skill's name."""
     judged = skill.judged
     passed = sum(item.verdict.kind is VerdictKind.PASSED for item in judged)
     good = "green" if passed == len(judged) else "red"
@@ -26,7 +26,7 @@ def self_check_lines(
     facts = Cell((claim, good, "bold"), *([(GAP + VALID, "dim")] if has_valid_spec(skill) else []))
     yield from title(skill.name, facts, text_style)
     yield from problems(skill, text_style)
-    kernels = [item for item in judged if item.kind is ItemKind.KERNEL]  # texts have no assertions in common
+    kernels = [item for item in judged if item.kind is ItemKind.KERNEL]  # text cases have no assertions in common
     counts = _by_assertion(kernels)
     wide = max([18, *(measure(name) for name, _ in counts if measure(name) <= _NAME)])
     yield from flow([_assertion(name, *count, wide, text_style) for name, count in counts], text_style, 2)
@@ -37,7 +37,9 @@ def self_check_lines(
 
 
 def _by_assertion(items: Sequence[Outcome]) -> list[tuple[str, tuple[int, int]]]:
-    """How many items passed each assertion, of how many that have it; correct[...] stays together."""
+    """Return how many items passed each assertion, and how many items have it. The assertions correct[...] stay
+    together.
+    """
     counts: dict[str, tuple[int, int]] = {}
     for item in items:
         for one in item.verdict.assertions:
@@ -56,7 +58,7 @@ def _assertion(name: str, passed: int, total: int, wide: int, text_style: TextSt
 
 
 def _lost(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
-    """Each case that did not pass, once: a fault of its solution is not repeated for its mutants."""
+    """Yield each case that did not pass, once. A fault of its solution is not repeated for its mutants."""
     told: set[str | None] = set()
     for item in items:
         kind = item.verdict.kind
@@ -71,7 +73,7 @@ def _lost(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
 
 
 def _why(item: Outcome) -> str:
-    """The assertion that failed and the line that is to blame; what FAILURES explains is not repeated."""
+    """Return the assertion that failed and the line that is to blame. pytest's section FAILURES has the details."""
     if item.verdict.kind is not VerdictKind.FAILED:
         return item.verdict.reason or ""
     if (first := item.verdict.first_failed) is None:
@@ -81,7 +83,7 @@ def _why(item: Outcome) -> str:
 
 
 def mutants_lines(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
-    """What the self-checks of cases found: whether they reject wrong results, and the scores of mutants."""
+    """Yield what the self-checks of cases found: whether they reject wrong results, and the scores of mutants."""
     if not items:
         return
     good = sum(item.verdict.kind is VerdictKind.PASSED for item in items)
@@ -106,7 +108,7 @@ def _score(case: str, score: MutationScore, wide: int, text_style: TextStyle) ->
 
 
 def _survivors(items: Sequence[Outcome], text_style: TextStyle) -> Iterator[str]:
-    """Survivors and what would kill them; they fail nothing."""
+    """Yield the mutants that survived, and what would kill them. Survivors fail nothing."""
     found = [(item.case or "", one) for item in items if item.score for one in item.score.survived]
     found.sort(key=lambda pair: (not pair[1].advice, pair[1].unseen))
     telling = [pair for pair in found if pair[1].advice or not pair[1].unseen]

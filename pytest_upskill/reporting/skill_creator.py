@@ -1,6 +1,6 @@
-"""The folders that Anthropic's skill-creator writes for its evaluations, which its viewer opens.
+"""Makes the folders that Anthropic's skill-creator writes for its evaluations, for its viewer.
 
-Each skill and student has a folder of its own, since ``benchmark.json`` names one skill and one model:
+Each skill and student has a folder of its own, because ``benchmark.json`` names one skill and one model:
 ``SKILL/STUDENT/eval-1/with_skill/run-1/``.
 """
 
@@ -18,7 +18,7 @@ from pytest_upskill.reporting.text_style import TextStyle, percent, points, spre
 from pytest_upskill.reporting.view import BASELINE_ARM, SKILL_ARM, SkillView, StudentView, View
 
 STALE = "*/*/eval-*"
-"""The folders of an earlier report. The viewer keeps its ``feedback.json`` beside them."""
+"""The folders of an earlier report. The viewer's ``feedback.json`` is beside them, and is kept."""
 
 _CONFIGURATIONS = {SKILL_ARM: "with_skill", BASELINE_ARM: "without_skill"}
 _DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
@@ -28,7 +28,9 @@ _Run = tuple[int, str, Outcome]
 
 
 def files(view: View) -> Iterator[tuple[str, str]]:
-    """Relative paths of all files, and their texts. Paths are strings: there are four for each item."""
+    """Yield the relative path and the text of each file. Paths are strings for speed, because each item has four
+    files.
+    """
     for skill in view.skills:
         for student in skill.students:
             folder = f"{component(skill.name)}/{component(student.name)}"
@@ -43,13 +45,13 @@ def _workspace(view: View, skill: SkillView, student: StudentView) -> Iterator[t
         for item in skill.judged
         if item.student == student.name
     ]
-    # Of the items that share a prompt, one has its text.
+    # Several items share a prompt, and only one of them has its text.
     prompts = {item.prompt_digest: item.prompt for item in view.items if item.prompt}
     asked = set()
     for number, configuration, item in runs:
         evaluation = f"eval-{number}"
         folder = f"{evaluation}/{configuration}"
-        for place in (evaluation, folder):  # the viewer reads the second, the script that aggregates runs the first
+        for place in (evaluation, folder):  # the viewer reads the second, skill-creator's aggregating script the first
             if place not in asked:
                 asked.add(place)
                 metadata = {"eval_id": number, "eval_name": item.case, "prompt": _prompt(item, prompts)}
@@ -71,7 +73,10 @@ def _names(item: Outcome) -> list[str]:
 
 
 def _run(item: Outcome) -> Iterator[tuple[str, str]]:
-    """The files of one run. Without a verdict it has no grades, which would be read as those of a failure."""
+    """Yield the files of one run.
+
+    A run without a verdict gets no grading.json, because the viewer would count it as a failure.
+    """
     if item.reply:
         yield "outputs/reply.md", item.reply
     if item.source is not None:
@@ -114,7 +119,7 @@ def _expectations(item: Outcome) -> list[Mapping[str, Any]]:
 
 def _summary(item: Outcome) -> Mapping[str, Any]:
     passed, total = sum(one.passed for one in item.verdict.assertions), len(item.verdict.assertions)
-    alone = float(item.verdict.kind is VerdictKind.PASSED)  # a verdict without assertions
+    alone = float(item.verdict.kind is VerdictKind.PASSED)  # used for a verdict without assertions
     return {"passed": passed, "failed": total - passed, "total": total, "pass_rate": passed / total if total else alone}
 
 
@@ -156,7 +161,9 @@ def _benchmark_run(number: int, configuration: str, item: Outcome) -> Mapping[st
 
 
 def _run_summary(student: StudentView, graded: Sequence[_Run]) -> Mapping[str, Any]:
-    """By configuration, in the order of the arms: the viewer shows the first two, and their difference."""
+    """Return a summary by configuration, in the order of the arms. The viewer shows the first two and their
+    difference.
+    """
     summary: dict[str, Any] = {}
     for configuration in dict.fromkeys(_configuration(row.arm) for row in student.arms):
         items = [item for _, name, item in graded if name == configuration]
@@ -180,7 +187,7 @@ def _spread(values: Sequence[float]) -> Mapping[str, float]:
 
 
 def _notes(student: StudentView, not_judged: int) -> Iterator[str]:
-    """What the format has no field for: a kernel passes if all its assertions do."""
+    """Yield notes for which the format has no field, such as that a kernel passes only if all its assertions do."""
     for row in student.arms:
         rate = "" if row.pass_rate is None else f" ({percent(row.pass_rate)})"
         yield f"{_configuration(row.arm)}: {row.passed} of {row.total} replies passed all assertions{rate}."
@@ -192,5 +199,8 @@ def _notes(student: StudentView, not_judged: int) -> Iterator[str]:
 
 
 def _json(data: object) -> str:
-    """ASCII, since readers use their platform's encoding; ``</`` would end the script of a page that includes it."""
+    """Return the data as ASCII JSON, because readers use their platform's encoding.
+
+    ``</`` is escaped, because it would end the script of a page that includes the data.
+    """
     return json.dumps(data).replace("</", "<\\/") + "\n"

@@ -1,4 +1,4 @@
-"""The statistics of a student in the summary: what a lift proves, what it costs, repeated trials, flags of cases."""
+"""The statistics of a student in the summary: what a lift proves and costs, repeated trials, and flags of cases."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ _CASES = 5
 
 
 def statistics_notes(student: StudentView, comparisons: int, text_style: TextStyle) -> Iterator[str]:
-    """One text for each fact."""
+    """Yield one text for each fact."""
     for row in student.lifts:
         yield from _verdict(row, comparisons)
         if row.against == BASELINE_ARM:
@@ -55,7 +55,7 @@ def _ratio(ratio: Ratio, text_style: TextStyle) -> str:
 
 
 def _repeated(row: SummaryRow) -> Iterator[str]:
-    """pass@k, pass^k and the flip rate of an arm, if its cases have several trials."""
+    """Yield pass@k, pass^k and the flip rate of an arm, if its cases have several trials."""
     if (most := row.repeated) < 2:
         return
     at, all_, flips = row.pass_at_k[most], row.pass_all_k[most], row.flip_rate

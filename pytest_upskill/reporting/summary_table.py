@@ -17,17 +17,19 @@ VALID = "SKILL.md is valid"
 _CHART = 20
 _MIN_NAME = 12
 _ABOVE = "above"
-"""The key of a name that stands in a line of its own."""
+"""The key of a name that is printed in a line of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The columns of a row; what has no column is shown below it, and a name of more than ``name`` columns above."""
+    """The columns of a row. A value that has no column is shown below the row, a name of more than ``name`` columns
+    above it.
+    """
 
     name: int = 40
     chart: bool = False
     both: bool = False
-    """Average assertions of the baseline, too."""
+    """Whether the average assertions of the baseline are shown, too."""
     spent: bool = True
     assertions: bool = True
 
@@ -44,15 +46,16 @@ _LAYOUTS = (
     _Layout(name=_MIN_NAME, spent=False, assertions=False),
     _Layout(name=8, spent=False, assertions=False),
 )
-"""From wide to narrow; the first one that fits is used for the whole run."""
+"""Layouts from wide to narrow. The first layout that fits is used for the whole run."""
 
 
 def comparison_lines(
     view: View, text_style: TextStyle, problems: Callable[[SkillView, TextStyle], Iterator[str]], verbosity: int = 0
 ) -> Iterator[str]:
-    """One table for all skills, so that its columns line up; ``problems`` yields lines for below a skill's name.
+    """Yield one table for all skills, so that its columns line up. ``problems`` yields lines below a skill's name.
 
-    If ``verbosity`` is above 0, failures of control arms are listed, which fail no item; below 0 there is no legend.
+    If ``verbosity`` is above 0, failures of control arms are listed, although they fail no item. If it is below 0,
+    there is no legend.
     """
     students = [student for skill in view.skills for student in skill.students]
     layout, table = _fitting(students, text_style)
@@ -86,7 +89,7 @@ def _fitting(students: Sequence[StudentView], text_style: TextStyle) -> tuple[_L
 def _columns(students: Sequence[StudentView]) -> list[Column]:
     compared = any(student.lifts for student in students)
     has_baseline = any(student.arm(BASELINE_ARM) for student in students)
-    # A rate's own interval is shown where there is no lift, which says more: both would not fit on 80 columns.
+    # A rate's own interval is shown only if there is no lift, because both would not fit on 80 columns.
     spread = Column("lift", "lift, points") if compared else Column("interval", "95% interval")
     return [
         Column("name", ""),
@@ -102,7 +105,7 @@ def _columns(students: Sequence[StudentView]) -> list[Column]:
 
 
 def title(name: str, facts: Cell, text_style: TextStyle) -> Iterator[str]:
-    """A skill's name, and facts about it: in one line if it is wide enough."""
+    """Yield a skill's name and facts about it, in one line if the terminal is wide enough."""
     *rows, last = text_style.wrap(name, text_style.width)
     yield from (text_style.paint(row, "bold") for row in rows)
     beside = measure(last) + len(texts.GAP) + measure(facts.text) <= text_style.width
@@ -118,7 +121,7 @@ def _facts(skill: SkillView) -> Cell:
 
 
 def has_valid_spec(skill: SkillView) -> bool:
-    """True if the skill itself was checked and is valid."""
+    """Return whether the skill itself was checked and is valid."""
     specs = skill.of_kind(ItemKind.SPEC)
     return bool(specs) and all(item.verdict.kind is VerdictKind.PASSED for item in specs)
 
@@ -146,7 +149,7 @@ def _control_failures(skill: SkillView, student: StudentView, text_style: TextSt
 
 
 def _below(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iterator[str]:
-    """What a row shows in lines below it, because it has no column."""
+    """Yield the values of a row that have no column, as lines below the row."""
     if not layout.assertions:
         assertions = _assertions(student.arm(SKILL_ARM), student.arm(BASELINE_ARM), text_style)
         yield from [f"{assertions} assertions"] if assertions else []
@@ -157,7 +160,7 @@ def _below(student: StudentView, layout: _Layout, text_style: TextStyle) -> Iter
 
 
 def _turns(student: StudentView) -> str:
-    """pass@turn of each arm; empty if there was one turn only."""
+    """Return pass@turn of each arm; empty if there was only one turn."""
     if not any(len(row.passed_by_turn) > 1 for row in student.arms):
         return ""
     rates = [(row, ", ".join(map(texts.percent, row.pass_at_turn))) for row in student.arms if row.pass_at_turn]
@@ -228,7 +231,9 @@ def _lift_cells(
 
 
 def _chart(skill: SummaryRow, control: SummaryRow | None, style: str, text_style: TextStyle) -> Cell:
-    """The rate with the skill (full) and its 95% interval on the scale from 0 to 100%; the control's rate (hollow)."""
+    """Draw the rate with the skill (full), its 95% interval, and the control's rate (hollow) on a scale from 0
+    to 100%.
+    """
     if skill.pass_rate is None or skill.interval is None:
         return Cell()
     rate, low, high = (round(one * (_CHART - 1)) for one in (skill.pass_rate, *skill.interval))
@@ -250,7 +255,7 @@ def _assertions(row: SummaryRow | None, before: SummaryRow | None, text_style: T
 
 
 def _spent(student: StudentView) -> dict[str, str]:
-    """What all arms together used; empty texts where that is not known."""
+    """Return what all arms together used, by column. A text is empty if its value is not known."""
     tokens = sum((row.tokens for row in student.arms), Tokens())
     costs = [row.cost_usd for row in student.arms]
     known = [cost for cost in costs if cost is not None]
@@ -262,7 +267,7 @@ def _spent(student: StudentView) -> dict[str, str]:
 
 
 def _legend(view: View) -> str:
-    """What the numbers of the table mean, as far as it has them."""
+    """Return what the numbers in the table mean. Only numbers that the table has are explained."""
     rows = [row for skill in view.skills for student in skill.students for row in student.arms]
     arms = any(len(student.arms) > 1 for skill in view.skills for student in skill.students)
     tokens = any(row.tokens.input or row.tokens.output for row in rows)

@@ -19,13 +19,13 @@ _NOTES = 6
 
 
 def header_lines(facts: Mapping[str, str]) -> Iterator[str]:
-    """The header of a run, one line for each fact: ``upskill device: ...``."""
+    """Yield the header of a run, one line for each fact, such as ``upskill device: ...``."""
     for name, text in facts.items():
         yield printable(f"upskill {name}: {text}")
 
 
 def summary_lines(view: View, width: int, color: bool, unicode: bool = True, verbosity: int = 0) -> Iterator[str]:
-    """The summary of a run, no line wider than ``width`` columns (at least 60). ``verbosity`` is pytest's."""
+    """Return the summary of a run. No line is wider than ``width`` columns (at least 60). ``verbosity`` is pytest's."""
     text_style = TextStyle(max(width, 60), color, unicode)
     left = (text_style.width - len(_TITLE)) // 2
     yield text_style.paint(f"{'=' * left}{_TITLE}".ljust(text_style.width, "="), "bold")
@@ -33,7 +33,7 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True, ver
         yield f"{plural(sum(len(skill.judged) for skill in view.skills), 'prompt')} written; no student was queried"
         where, command = view.run.answers or ("", "")
         yield from text_style.wrap(where, text_style.width)
-        yield from [f"  {command}"] if command else []  # in one line, to be copied
+        yield from [f"  {command}"] if command else []  # printed in one line, so that it can be copied
         return
     if view.run.self_check:
         for skill in view.skills:
@@ -45,13 +45,13 @@ def summary_lines(view: View, width: int, color: bool, unicode: bool = True, ver
 
 
 def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
-    """What is wrong with the skill itself, and with its cases: each for which no kernel could be judged, once."""
+    """Yield what is wrong with the skill itself, and each case for which no kernel could be judged, once."""
     refused: set[str | None] = set()
     for item in skill.items:
         reason = item.verdict.reason or item.verdict.kind.value
         if item.kind is ItemKind.SPEC and item.verdict.kind is not VerdictKind.PASSED:
             yield from _marked("red", f"SKILL.md: {reason}", text_style)
-        elif item.kind is ItemKind.BROKEN_CASE:  # its failure has the reason
+        elif item.kind is ItemKind.BROKEN_CASE:  # pytest's report of the failure has the reason
             yield from _marked("red", f"broken case {item.case}", text_style)
         elif _is_refused(item) and item.case not in refused:
             refused.add(item.case)
@@ -59,7 +59,7 @@ def _problems(skill: SkillView, text_style: TextStyle) -> Iterator[str]:
 
 
 def _is_refused(item: Outcome) -> bool:
-    """Whether the case is at fault: a student's item is inconclusive without a reply and a kernel."""
+    """Return whether the case is at fault: a student's item is inconclusive, and has neither a reply nor a kernel."""
     unsure = item.kind in (ItemKind.KERNEL, ItemKind.TEXT) and item.verdict.kind is VerdictKind.INCONCLUSIVE
     return unsure and item.student != "golden" and item.source is None and item.tokens == Tokens()
 
@@ -71,7 +71,9 @@ def _marked(color: str, text: str, text_style: TextStyle) -> Iterator[str]:
 
 
 def _footer(view: View, text_style: TextStyle, quiet: bool) -> Iterator[str]:
-    """The lines below the table that apply to this run; of them ``quiet`` leaves what is missing in it."""
+    """Yield the lines below the table that apply to this run. If ``quiet``, only the run's own notes and gaps are
+    shown.
+    """
     notes = [*filter(None, [view.gap]), *view.run.notes]
     facts = [] if quiet else _facts(view)
     for label, text in (*(("note", note) for note in (notes if quiet else [*_notes(view), *notes])), *facts):
@@ -96,7 +98,7 @@ def _facts(view: View) -> list[tuple[str, str]]:
 
 
 def _notes(view: View) -> Iterator[str]:
-    """Each note of the items once, with its cases."""
+    """Yield each note of the items once, with its cases."""
     marked: dict[str, dict[str, None]] = {}
     for item in view.items:
         for note in item.notes if item.kind is not ItemKind.SPEC else ():  # those are pytest's warnings

@@ -1,7 +1,7 @@
 """Text on a terminal: colours, signs, widths, tables and short forms of numbers.
 
-Every text from outside passes ``clean``, so that a model's text cannot control the terminal. rich would do most of
-this, but importing its console and tables takes four times as long as the whole summary.
+Every text from outside passes ``clean``, so that a model's text cannot control the terminal. rich could do most of
+this, but importing its console and tables takes four times as long as making the whole summary.
 """
 
 import re
@@ -16,7 +16,7 @@ _STYLES: Mapping[str, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
 TAB = 4
 GAP = "  "
-"""Between the columns of a table."""
+"""The space between the columns of a table."""
 
 _SIGNS: Mapping[str, tuple[str, str]] = {
     "tick": ("✓", "+"),
@@ -48,24 +48,26 @@ class TextStyle:
     unicode: bool
 
     def sign(self, name: str) -> str:
-        """A sign by name, in the form that the terminal can show."""
+        """Return a sign by its name, in the form that the terminal can show."""
         return _SIGNS[name][0 if self.unicode else 1]
 
     def paint(self, text: str, *styles: str) -> str:
-        """The text in the given styles (``bold``, ``dim`` or a colour); unchanged on a plain terminal."""
+        """Return the text in the given styles (``bold``, ``dim`` or a colour), or unchanged on a plain terminal."""
         codes = [_STYLES[style] for style in styles if style]
         return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if self.color and codes and text else text
 
     def clean(self, text: str) -> str:
-        """One line without control sequences; only ASCII if the terminal can show nothing else."""
+        """Return the text as one line without control sequences, in ASCII if the terminal can show nothing else."""
         if text.isascii() and text.isprintable():
-            return text  # nearly all texts
+            return text  # holds for nearly all texts
         plain = "".join(_shown(char) for char in _ESCAPES.sub("", text.expandtabs(TAB)))
         return plain if self.unicode else plain.encode("ascii", "replace").decode("ascii")
 
     def wrap(self, text: str, width: int, most: int | None = None, hang: int = 0) -> list[str]:
-        """The text in lines, broken at spaces if there are some; its own line ends stay. Lines after the first are
-        indented by ``hang``; what exceeds ``most`` lines is cut, with a sign.
+        """Return the text in lines of at most ``width`` columns, broken at spaces if possible. Its own line ends stay.
+
+        Lines after the first are indented by ``hang``. If there are more than ``most`` lines, the rest is cut, and a
+        sign marks the cut.
         """
         wrapped = [row for part in text.splitlines() for row in _fold(self.clean(part), max(width, 8), hang)]
         if most is not None and len(wrapped) > most:
@@ -74,18 +76,18 @@ class TextStyle:
         return wrapped
 
     def lines(self, text: str, indent: int, *styles: str, hang: int = 0) -> Iterator[str]:
-        """The text in indented lines of the given styles, as wide as the terminal."""
+        """Yield the text in indented lines of the given styles, as wide as the terminal."""
         for line in self.wrap(text, self.width - indent, hang=hang):
             yield " " * indent + self.paint(line, *styles)
 
 
 def printable(text: str) -> str:
-    """A text without control sequences, for pytest to print."""
+    """Return a text without control sequences, which pytest can print."""
     return "\n".join(map(TextStyle(0, color=False, unicode=True).clean, text.splitlines()))
 
 
 def can_show(encoding: str | None) -> bool:
-    """True if a terminal of this encoding can show every sign that we use."""
+    """Return whether a terminal of this encoding can show every sign that we use."""
     try:
         "".join(sign for sign, _ in _SIGNS.values()).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -94,12 +96,12 @@ def can_show(encoding: str | None) -> bool:
 
 
 def measure(text: str) -> int:
-    """How many columns a text takes; without styles."""
+    """Return how many columns a text without styles takes."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
 def pad(text: str, width: int, align: str = "<") -> str:
-    """Filled with spaces to ``width`` columns; ``align`` is ``<`` or ``>``."""
+    """Return the text filled with spaces to ``width`` columns. ``align`` is ``<`` or ``>``."""
     space = " " * max(width - measure(text), 0)
     return space + text if align == ">" else text + space
 
@@ -109,7 +111,7 @@ def _columns(char: str) -> int:
 
 
 def _shown(char: str) -> str:
-    # Control, format (right-to-left overrides among them), surrogate and private characters are never shown as such.
+    # Control, format (also right-to-left override), surrogate and private characters are replaced by a space or '?'.
     return char if char == " " or unicodedata.category(char)[0] not in "CZ" else " " if char.isspace() else "?"
 
 
@@ -138,7 +140,7 @@ def _fold(text: str, width: int, hang: int) -> Iterator[str]:
 
 
 def percent(rate: float) -> str:
-    """``88%``; only a rate of exactly 1 or 0 is shown as 100% or 0%."""
+    """Return a rate as ``88%``. 100% and 0% are shown only for a rate of exactly 1 or 0."""
     shown = round(100 * rate)
     if rate < 1:
         shown = min(shown, 99)
@@ -148,13 +150,13 @@ def percent(rate: float) -> str:
 
 
 def points(difference: float, text_style: TextStyle) -> str:
-    """A difference of rates in percentage points, with its sign: ``+56``, ``-6``, ``0``."""
+    """Return a difference of rates in percentage points, with its sign, such as ``+56``, ``-6`` or ``0``."""
     shown = round(100 * difference)
     return f"+{shown}" if shown > 0 else f"{text_style.sign('minus')}{-shown}" if shown < 0 else "0"
 
 
 class Cell:
-    """Pieces of text, each followed by its styles: the arguments of ``TextStyle.paint``."""
+    """Pieces of text, each followed by its styles, as ``TextStyle.paint`` takes them."""
 
     def __init__(self, *pieces: tuple[str, ...]) -> None:
         self.pieces = pieces
@@ -166,7 +168,7 @@ class Cell:
 
 
 class Column(NamedTuple):
-    """A column by name. ``title`` is its heading; ``align`` is ``<`` or ``>``."""
+    """A column of a table, with its name. ``title`` is its heading; ``align`` is ``<`` or ``>``."""
 
     key: str
     title: str
@@ -174,7 +176,7 @@ class Column(NamedTuple):
 
 
 class Table:
-    """A table. Columns without any text are left out; each is as wide as its widest cell."""
+    """A table. Columns without any text are left out. Each column is as wide as its widest cell."""
 
     def __init__(self, columns: Sequence[Column], rows: Sequence[Mapping[str, Cell]]) -> None:
         texts = {column: [row[column.key].text for row in rows if column.key in row] for column in columns}
@@ -184,7 +186,7 @@ class Table:
 
     @property
     def width(self) -> int:
-        """Columns of the terminal that a row takes."""
+        """Return how many columns of the terminal a row takes."""
         return 1 + sum(self._widths.values()) + len(GAP) * (len(self._widths) - 1)
 
     def heading(self, text_style: TextStyle) -> str:
@@ -198,7 +200,10 @@ class Table:
 
 
 def flow(cells: Sequence[Cell], text_style: TextStyle, indent: int) -> Iterator[str]:
-    """Equal cells in as many columns as fit, read downwards; below them each that is wider than half of the line."""
+    """Yield cells in as many equally wide columns as fit, to be read downwards.
+
+    Each cell that is wider than half of the line follows in a line of its own.
+    """
     half = (text_style.width - indent) // 2
     if equal := [cell for cell in cells if measure(cell.text) <= half]:
         wide = max(measure(cell.text) for cell in equal)
@@ -214,22 +219,22 @@ def flow(cells: Sequence[Cell], text_style: TextStyle, indent: int) -> Iterator[
 
 
 def arm_label(arm: str) -> str:
-    """``with skill`` for the skill's arm; other arms have their own names."""
+    """Return ``with skill`` for the skill's arm, and the own name of any other arm."""
     return "with skill" if arm == "skill" else arm
 
 
 def percents(interval: Interval | None) -> str:
-    """``53% to 98%``; empty without an interval."""
+    """Return an interval of rates, such as ``53% to 98%``; empty if there is none."""
     return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
 
 
 def spread(interval: Interval | None, text_style: TextStyle) -> str:
-    """The interval of a difference in percentage points: `` [+25, +88]``; empty without one."""
+    """Return the interval of a difference in percentage points, such as `` [+25, +88]``; empty if there is none."""
     return "" if interval is None else f" [{points(interval[0], text_style)}, {points(interval[1], text_style)}]"
 
 
 def count(number: int) -> str:
-    """``950``, ``1.2k``, ``48k``, ``1.3M``."""
+    """Return a number in a short form, such as ``950``, ``1.2k``, ``48k`` or ``1.3M``."""
     for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if number >= size * 0.9995:
             scaled = number / size
@@ -238,7 +243,7 @@ def count(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``0.4s``, ``12s``, ``3m12s``, ``1h04m``."""
+    """Return a duration such as ``0.4s``, ``12s``, ``3m12s`` or ``1h04m``."""
     if seconds < 9.95:
         return f"{seconds:.1f}s"
     whole = round(seconds)
@@ -248,12 +253,12 @@ def duration(seconds: float) -> str:
 
 
 def money(usd: float) -> str:
-    """``$1.20``; below a cent with two digits that count."""
+    """Return an amount such as ``$1.20``. Amounts below a cent have two significant digits."""
     if usd == 0 or usd >= 0.01:
         return f"${usd:.2f}"
     return f"${usd:.2g}" if usd >= 0.0001 else "<$0.0001"
 
 
 def plural(number: int, noun: str) -> str:
-    """``1 case``, ``2 cases``."""
+    """Return a number with its noun, such as ``1 case`` or ``2 cases``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

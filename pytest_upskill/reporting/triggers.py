@@ -1,4 +1,4 @@
-"""How well students choose the skill: precision and recall over the queries of its ``triggers.json``."""
+"""How well students choose the skill: precision and recall over the queries in the skill's ``triggers.json``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from pytest_upskill.statistics.intervals import Interval, Rate, Trials
 
 @dataclass(frozen=True, slots=True)
 class TriggerRow:
-    """The choices of one student about one skill. ``wanted`` are the queries that should make it choose the skill, and
-    ``undecided`` the items without a choice. ``cost_usd`` is None if a reply that used tokens has no price.
+    """The choices of one student about one skill.
+
+    ``wanted`` are the queries for which the student should choose the skill. ``undecided`` counts the items without a
+    choice. ``cost_usd`` is None if a reply that used tokens has no price.
     """
 
     skill: str
     student: str
     chosen: Trials
-    """By query: whether each trial chose the skill."""
+    """By query, whether the student chose the skill in each trial."""
     wanted: frozenset[str] = frozenset()
     undecided: int = 0
     tokens: Tokens = field(default_factory=Tokens)
@@ -32,7 +34,9 @@ class TriggerRow:
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
-        """How many trials chose the skill rightly and wrongly, and how many left it out rightly and wrongly."""
+        """Return how many trials rightly chose, wrongly chose, rightly left out and wrongly left out the skill, in this
+        order.
+        """
         sides = {side: [one for query, trials in self.chosen.items() if (query in self.wanted) is side
                         for one in trials] for side in (True, False)}  # fmt: skip
         yes, no = sides[True], sides[False]
@@ -40,7 +44,7 @@ class TriggerRow:
 
     @property
     def precision(self) -> float | None:
-        """The share of right ones among its choices of the skill; None without any."""
+        """Return the share of right choices among all choices of the skill; None if there are none."""
         return self._precision.mean
 
     @property
@@ -49,7 +53,7 @@ class TriggerRow:
 
     @property
     def recall(self) -> float | None:
-        """The share of wanted queries for which it chose the skill."""
+        """Return the share of the trials of wanted queries in which the student chose the skill."""
         return self._recall.mean
 
     @property
@@ -92,7 +96,7 @@ def _row(student: str, items: Sequence[Outcome]) -> TriggerRow:
 
 
 def trigger_text(row: TriggerRow, noise: str) -> str:
-    """A row in words; ``noise`` is that of the run."""
+    """Return a row in words. ``noise`` is the noise of the run."""
     right, wrong, _, missed = row.counts
     among = f" among {noise.partition(':')[0]} other skills" if noise not in ("", "0") else ""
     said = [
@@ -105,7 +109,7 @@ def trigger_text(row: TriggerRow, noise: str) -> str:
 
 
 def queries_of(number: int) -> str:
-    """``1 query``, ``2 queries``."""
+    """Return ``1 query``, ``2 queries``, and so on."""
     return f"{number} {'query' if number == 1 else 'queries'}"
 
 
@@ -116,5 +120,5 @@ def _share(name: str, part: int, whole: int, rate: float | None, interval: Inter
 
 
 def trigger_texts(rows: Sequence[TriggerRow], noise: str) -> Iterator[tuple[str, str]]:
-    """The student and the text of each row."""
+    """Yield the student and the text of each row."""
     return ((row.student, trigger_text(row, noise)) for row in rows)

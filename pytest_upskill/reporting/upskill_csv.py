@@ -1,4 +1,4 @@
-"""``results.csv`` as huggingface/upskill writes it, for tools that read its runs."""
+"""Writes ``results.csv`` in the form of huggingface/upskill, for tools that read upskill's runs."""
 
 from datetime import datetime
 
@@ -13,13 +13,15 @@ _COLUMNS = (
     "tool_calls", "tool_errors", "mcp_calls", "execute_calls", "error_message", "session_id", "session_history_file",
     "run_type", "skill_name",
 )  # fmt: skip
-"""The last two are not in upskill's own file; without them arms could not be told apart."""
+"""The last two columns are not in upskill's own file. Without them, the arms could not be distinguished."""
 _DECIDED = (VerdictKind.PASSED, VerdictKind.FAILED)
 _RUN_TYPES = {SKILL_ARM: "with_skill", BASELINE_ARM: "baseline"}
 
 
 def render(view: View) -> str:
-    """The whole file: one row for each item with a student. ``passed`` is empty where nothing was decided."""
+    """Return the whole file, with one row for each item that has a student. ``passed`` is empty if the item is
+    undecided.
+    """
     started = view.run.started
     batch = datetime.fromisoformat(started).strftime("%Y_%m_%d_%H_%M")
     return table(_COLUMNS, (_row(item, batch, started) for skill in view.skills for item in skill.judged))

@@ -27,7 +27,8 @@ BASELINE_ARM = "baseline"
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """One skill, student and arm. Averages cover the items that passed or failed, and are None if there are none.
+    """One skill, student and arm. Averages are over the items that passed or failed, and None if there are no such
+    items.
 
     ``cost_usd`` is None if a reply that used tokens has no price.
     """
@@ -46,21 +47,21 @@ class SummaryRow:
     cost_usd: float | None = None
     seconds: float = 0.0
     first_failed: Mapping[str, int] = field(default_factory=dict)
-    """How many failed items failed first at each assertion."""
+    """By assertion, how many of the failed items failed first at it."""
     passed_by_turn: tuple[int, ...] = ()
-    """How many had passed after one turn, after two, ...; empty if there was one turn only."""
+    """How many items had passed after one turn, after two turns, and so on; empty if there was only one turn."""
     unneeded: int = 0
-    """How many were not asked, since the gates were decided."""
+    """How many items were not asked, because the gates were already decided."""
     reused: int = 0
-    """How many were judged on replies of earlier sessions only."""
+    """How many items were judged only on replies of earlier sessions."""
     unanswered: int = 0
-    """How many later trials a student that answers from files did not answer."""
+    """How many trials after the first have no reply, for a student that answers from files."""
     trials: Trials = field(default_factory=dict)
-    """By case: whether each trial that was decided passed."""
+    """By case, whether each decided trial passed."""
 
     @property
     def pass_at_turn(self) -> tuple[float, ...]:
-        """The share of the decided that had passed by each turn."""
+        """Return the share of the decided items that had passed after each turn."""
         return tuple(passed / self.total for passed in self.passed_by_turn) if self.total else ()
 
     @property
@@ -70,12 +71,12 @@ class SummaryRow:
 
     @property
     def pass_rate(self) -> float | None:
-        """The mean of the cases' rates: a case counts once, whatever its trials."""
+        """Return the mean of the cases' pass rates. Each case has the same weight, however many trials it has."""
         return pass_rate(self.trials).mean
 
     @property
     def undecided(self) -> str:
-        """The items that count neither as passed nor as failed, in words; empty without any."""
+        """Return, in words, the items that count neither as passed nor as failed; empty if there are none."""
         errors = f"infrastructure error{'s' if self.errors > 1 else ''}"
         counts = {"inconclusive": self.inconclusive, errors: self.errors}
         counts |= {"stopped by the budget": self.stopped, "not answered": self.unanswered}
@@ -89,24 +90,24 @@ class SummaryRow:
 
     @property
     def repeated(self) -> int:
-        """The most trials that all cases have; 0 without a case."""
+        """Return the largest number of trials that every case has; 0 if there is no case."""
         return min((len(case) for case in self.trials.values()), default=0)
 
     @property
     def pass_at_k(self) -> dict[int, float]:
-        """The probability that at least one of k trials passes, by k."""
+        """Return pass@k by k: the probability that at least one of k trials passes."""
         found = {k: repeated_trials.pass_at_k(self.trials, k) for k in range(1, self.repeated + 1)}
         return {k: value for k, value in found.items() if value is not None}
 
     @property
     def pass_all_k(self) -> dict[int, float]:
-        """pass^k, by number of trials: the probability that all of them pass."""
+        """Return pass^k by k: the probability that all of k trials pass."""
         found = {k: repeated_trials.pass_all_k(self.trials, k) for k in range(1, self.repeated + 1)}
         return {k: value for k, value in found.items() if value is not None}
 
     @property
     def flip_rate(self) -> float | None:
-        """The probability that two trials of a case differ; None if no case has two."""
+        """Return the probability that two trials of a case differ; None if no case has two trials."""
         return repeated_trials.flip_rate(self.trials).mean
 
 
@@ -118,9 +119,9 @@ class StudentView:
     arms: tuple[SummaryRow, ...]
     lifts: tuple[LiftRow, ...]
     flags: Mapping[Flag, tuple[str, ...]] = field(default_factory=dict)
-    """By flag: the cases that have it."""
+    """By flag, the cases that have the flag."""
     noise: NoiseFloor | None = None
-    """From this run, if it is an A/A run, else from the last one; None if none is known."""
+    """The noise floor of this run if it is an A/A run, else of the last A/A run; None if there is none."""
 
     def arm(self, name: str) -> SummaryRow | None:
         return next((row for row in self.arms if row.arm == name), None)
@@ -130,7 +131,7 @@ class StudentView:
 
     @property
     def controls(self) -> tuple[SummaryRow, ...]:
-        """The arms that are neither ``skill`` nor ``baseline``."""
+        """Return the arms that are neither ``skill`` nor ``baseline``."""
         return tuple(row for row in self.arms if row.arm not in (SKILL_ARM, BASELINE_ARM))
 
 
@@ -149,7 +150,7 @@ class SkillView:
 
     @property
     def judged(self) -> tuple[Outcome, ...]:
-        """The items that have a student."""
+        """Return the items that have a student."""
         return tuple(item for item in self.items if has_student(item))
 
     @property
@@ -168,13 +169,15 @@ class View:
     skills: tuple[SkillView, ...]
     gates: tuple[GateRow, ...] = ()
     since: Comparison | None = None
-    """What changed since the last run; None if none is known."""
+    """What changed since the last run; None if no such run is known."""
     judges: tuple[JudgeRow, ...] = ()
     """The judges of rubrics."""
 
     @property
     def gap(self) -> str:
-        """What was collected and not judged, counted; empty if nothing is missing."""
+        """Return how many collected cases or replies were not checked or judged, in words; empty if nothing is
+        missing.
+        """
         said = []
         if self.run.self_check:
             decided = [item for item in self.items if item.verdict.kind in DECIDED]
@@ -195,9 +198,10 @@ def build_view(
     comparisons: Comparisons = NO_COMPARISONS,
     aa_runs: Sequence[AARun] = (),
 ) -> View:
-    """The view of a run. An id that occurs twice (a rerun) counts with its last outcome. ``gates`` are those of the run
-    unless others are given. ``comparisons`` has those with the runs that gates name, and with the last one, ``aa_runs``
-    the last A/A run of each skill and student.
+    """Return the view of a run. If an id occurs twice, because the item was run again, its last outcome counts.
+
+    ``gates`` replace the gates of the run, if given. ``comparisons`` has the comparisons with the last run and with the
+    runs that gates name. ``aa_runs`` has the last A/A run of each skill and student.
     """
     items = tuple(sorted({outcome.id: outcome for outcome in outcomes}.values(), key=_order))
     floors = {(one.skill, one.student): stored_floor(one) for one in aa_runs
@@ -256,7 +260,7 @@ def _share(part: int, whole: int, noun: tuple[str, str], done: str) -> list[str]
 
 
 def has_student(item: Outcome) -> bool:
-    """True for the reply of a student, or a case's own solution; False for other checks."""
+    """Return whether the item is the reply of a student or a case's own solution, and not another check."""
     return item.kind in (ItemKind.KERNEL, ItemKind.TEXT) and item.student is not None
 
 
@@ -302,7 +306,7 @@ def _summary(skill: str, student: str, arm: str, items: Sequence[Outcome]) -> Su
 
 
 def is_reused(item: Outcome) -> bool:
-    """True if no reply of the item is from this session."""
+    """Return whether none of the item's replies is from this session."""
     return item.reused > 0 and item.reused >= len(item.turns)
 
 
@@ -318,7 +322,9 @@ def _cost(items: Sequence[Outcome]) -> float | None:
 
 
 def _passed_by_turn(items: Sequence[Outcome]) -> tuple[int, ...]:
-    """The number of items that had passed after one turn, after two, ...: an item that passes ends with that turn."""
+    """Return how many items had passed after one turn, after two, and so on. An item ends with the turn in which it
+    passes.
+    """
     longest = max((len(item.turns) for item in items), default=0)
     passed = [len(item.turns) for item in items if item.turns and item.verdict.kind is VerdictKind.PASSED]
     return tuple(sum(turn <= upto for turn in passed) for upto in range(1, longest + 1))
@@ -339,7 +345,7 @@ def _lifts(
 
 
 def _judged(skills: tuple[SkillView, ...]) -> tuple[SkillView, ...]:
-    """The skills with the verdicts on their lifts, which allow for the number of all of them."""
+    """Return the skills with the verdicts on their lifts. The verdicts allow for the number of lifts in all skills."""
     rows: list[LiftRow] = []
     trials: list[tuple[Trials, Trials]] = []
     for student in (student for skill in skills for student in skill.students):

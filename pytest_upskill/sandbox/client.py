@@ -168,7 +168,7 @@ class Sandbox:
         """The statistics of all calls so far."""
         self._symbols = Symbols(library, confinement, source_name)
         self._libraries = _open_all(*([library] if gpu else [library.with_name(RUNTIME), library]))
-        if confinement.level == "kernel":  # Landlock would need their paths
+        if confinement.level == "kernel":  # Landlock would need the libraries' paths
             self._libraries = _in_memory(self._libraries)
 
     def call(self, call: Call, order: Order = FORWARD, *, again: bool = False) -> Answer:
@@ -191,7 +191,7 @@ class Sandbox:
 
     def _call(self, call: Call, order: Order, again: bool) -> Answer:
         if self._gpu is not None:
-            # Its order cannot be chosen: in every third call it has other work, too. Bits must not differ.
+            # A GPU's order cannot be chosen. Instead, every third call runs beside other work; bits must not differ.
             loaded = order.kind or (1 if self._calls % 3 == 2 else 0)
             order = replace(order, kind=loaded, checks=order.checks | (_TIGHT if self._gpu.prefix else 0))
         poison = POISON_OF_REPEATS if again else POISONS[self._calls % len(POISONS)]

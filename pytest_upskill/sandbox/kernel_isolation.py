@@ -53,7 +53,7 @@ def main() -> None:
     try:
         if "namespaces" in parts:
             enter_namespaces(plan["scratch"], plan["scratch_bytes"])
-        # Within the namespace, so that only its own processes count against the limit on them.
+        # Inside the namespace, so that only the namespace's processes count against the limit on processes.
         for name, limit in plan["limits"].items():
             seccomp.limit(getattr(resource, name), limit)
         if "namespaces" in parts:

@@ -272,7 +272,7 @@ class ByteStreamProcess(process.ConnectedProcess):
                 poller.unregister(output.descriptor)
             if output.exceeds_limit:
                 raise Unanswered("flood")
-            # Before the stream is looked at: a process that sends without pause is stopped, too.
+            # Checked before the stream, so that a process that sends without pause is stopped, too.
             if left <= 0:
                 raise Unanswered("timeout")
             if self._channel.fileno() in ready:

@@ -96,7 +96,7 @@ def start(
         _running[started.pid] = None
         return started
 
-    with _lock:  # two threads must not make an executor each: a process ends with the thread that started it
+    with _lock:  # two threads must not make one executor each
         future = _spawner(os.getpid()).submit(spawn)
     try:
         return future.result()
@@ -115,7 +115,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     Raises SandboxError if the process does not end. This can happen because a GPU's driver can block it forever.
     """
     if process.returncode is None:
-        # The group first: the number of its leader is not reused before ``wait``.
+        # The group first, because the number of its leader is not reused before ``wait``.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         try:

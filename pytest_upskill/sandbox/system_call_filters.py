@@ -84,7 +84,7 @@ def for_kernels(on_gpu: bool = False) -> str:
         steps += _when("openat2", _step(_RETURN, _ENOSYS)) + _only_reading("open", 1) + _only_reading("openat", 2)
     for name in _SIGNALS:
         steps += _when(name, _step(_LOAD, _argument(0)) + _step(_EQUAL, OWN_PROCESS, 1) + _REFUSE_OR_ALLOW)
-    # libc reads limits, for the size of stacks. Setting them is refused: the third argument must be NULL.
+    # libc reads limits, for the size of stacks. The third argument must be NULL, so that no limit can be set.
     null = _step(_LOAD, _argument(2)) + _step(_EQUAL, 0, 0, 2) + _step(_LOAD, _argument(2) + 4) + _step(_EQUAL, 0, 1)
     steps += _when("prlimit64", null + _REFUSE_OR_ALLOW)
     own = _step(_LOAD, _argument(0)) + _step(_EQUAL, PR_SET_PDEATHSIG, 1) + _step(_EQUAL, PR_SET_DUMPABLE, 0, 1)

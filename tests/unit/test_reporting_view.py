@@ -58,7 +58,8 @@ def test_cases_are_flagged_with_a_baseline_and_without() -> None:
     both = build_view([*skill, *baseline], run())
     assert both.skills[0].students[0].flags == {"saturated": ("a", "c"), "negative": ("c",), "never passes": ("b",)}
     assert both.lift[0].flags == both.skills[0].students[0].flags
-    assert build_view(skill, run()).skills[0].students[0].flags == {"never passes": ("b", "c")}
+    alone = [outcome("d", failed={"reply": "none"}, trial=trial) for trial in (1, 2)]
+    assert build_view([*skill, *alone], run()).skills[0].students[0].flags == {"never passes": ("d",)}
 
 
 def test_without_a_baseline_there_is_no_lift() -> None:

@@ -32,7 +32,7 @@ def problem(text: str) -> str | None:
             return f"{NAME}: the reader of 'kernels' refuses it: {said}"
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:  # a panic of the reader is no Exception, and no opinion on the file
+        except BaseException:  # a panic of the reader, which is no Exception, says nothing about the file
             return None
     return None
 

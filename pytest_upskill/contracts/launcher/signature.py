@@ -156,6 +156,6 @@ def _call(signature: Signature, dtype: str) -> str:
 
 def _passed(parameter: Parameter, index: int, scalar_t: str) -> str:
     ctype = scalar_t if parameter.ctype == "scalar_t" else parameter.ctype
-    if not parameter.pointer:  # a copy, so that a reference cannot lead to what the driver has
+    if not parameter.pointer:  # a copy, so that a reference parameter cannot reach the driver's memory
         return f"{ctype}(*static_cast<const {ctype}*>(upskill_a[{index}]))"
     return f"static_cast<{'const ' if parameter.role == 'input' else ''}{ctype}*>(upskill_a[{index}])"

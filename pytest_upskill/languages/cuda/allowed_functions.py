@@ -1,7 +1,7 @@
-"""The functions of the C and C++ libraries, of the compiler's runtime and of CUDA's that a launcher may import.
+"""The functions that a launcher may import from the C and C++ libraries, the compiler's runtime and CUDA's runtime.
 
-They compute, handle memory and text, lock, tell the time or print. Names are as in symbol tables: C++ names are mangled
-(Itanium C++ ABI, 5.1), and ``__NAME_chk`` is what ``_FORTIFY_SOURCE`` makes of a function.
+They compute, handle memory and text, lock, tell the time or print. Names are as in symbol tables, where C++ names are
+mangled (Itanium C++ ABI, 5.1), and ``__NAME_chk`` is the form of a function that ``_FORTIFY_SOURCE`` checks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Builds kernels for the cpu device with the machine's C++ compiler.
 
-Once per machine and compiler, it builds the device's runtime with the driver, and a precompiled header. For each kernel
-it compiles the rewritten source with the generated entry in a sandbox, and links it with the runtime.
+Once per machine and compiler, the device's runtime with the driver, and a precompiled header, are built. For each
+kernel, the rewritten source and the generated entry are compiled in a sandbox, and linked with the runtime.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ALL_ERRORS = {"gcc": "-fmax-errors=0", "clang": "-ferror-limit=0"}
 _UNIT, _BEGIN = "kernel.cpp", "begin.o"
 
 _RUNTIME_SECONDS = 300.0
-# With our headers' macros and functions, a kernel could hide accesses.
+# A kernel could use the macros and functions of our headers to hide accesses.
 _OURS = re.compile(r"\bUPSKILL_\w*|\bupskill_cpu\w*|\bupskill\b(?:\s*::\s*\w*)?")
 _OURS_IN_TEXT = re.compile(r"\bupskill_cpu_\w+")
 _OUR_NAMES = re.compile(r"\b(?:UPSKILL_\w+|upskill_cpu\w*|upskill)\b")
@@ -59,12 +59,12 @@ _CONTINUED = re.compile(r"\\[ \t\f\v\r]*\n")
 _SECTION = re.compile(r"(?:\b__attribute(?:__)?\s*\(\s*\(|\[\s*\[)[^;{}]{0,200}?\b(?:__)?section(?:__)?\s*\(")
 _HEADER = re.compile(r"""^[ \t]*#[ \t]*include[ \t]*[<"]([a-z]\w*(?:/\w+)*(?:\.h)?)[>"]""", re.MULTILINE)
 _NAME = re.compile(r'"[A-Za-z0-9_.$]*"')
-"""What the compiler would copy into its assembly: the text of a directive, or the name of a section."""
+"""Matches the section names that are allowed. The compiler copies a section's name into its assembly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """What every kernel's build needs: folders in the cache."""
+    """The parts that every kernel's build needs, as folders and files in the cache."""
 
     runtime: Path
     begin: Path
@@ -73,13 +73,13 @@ class Toolkit:
 
 
 class HostCompiler(CachedCompiler):
-    """Builds kernels, and the runtime on first use."""
+    """Builds kernels and, on first use, the runtime."""
 
     def build(
         self, source: str, entry: str, *, confinement: Confinement, traced: bool = True, trapped: str | None = None
     ) -> Build:
-        """The build of a kernel, ``traced`` with a second library that reports its coverage. ``trapped`` is the source
-        with traps for what only a GPU can do.
+        """Build a kernel. If ``traced``, a second library is built that reports the kernel's coverage. ``trapped`` is
+        the source with traps in place of what only a GPU can do; None if there are no traps.
 
         Raises ToolchainError or SandboxError for problems of the machine.
         """
@@ -107,7 +107,7 @@ class HostCompiler(CachedCompiler):
             if _POISONED.search(made.facts.message):
                 made = replace(made, facts=replace(made.facts, message=f"{made.facts.message}\n{_ASSEMBLY}"))
             if made.facts.ok:
-                try:  # a link or a copy, so that the entry stays complete when the runtime's is evicted
+                try:  # a link or a copy, so that evicting the runtime's entry does no harm
                     os.link(toolkit.runtime, folder / RUNTIME)
                 except OSError:
                     shutil.copyfile(toolkit.runtime, folder / RUNTIME)
@@ -120,14 +120,18 @@ class HostCompiler(CachedCompiler):
         return build_of(made, compiler.describe(), began)
 
     def diagnose(self, source: str, entry: str, trapped: str, *, confinement: Confinement) -> str:
-        """All that the compiler says of a source with traps; empty if it accepts it, and if it cannot be asked."""
+        """The compiler's messages about a source with traps. Empty if the compiler accepts the source, or if the source
+        cannot be rewritten.
+        """
         try:
             return self._said("-fsyntax-only", translation_unit(source, entry, trapped), confinement)
         except ValueError:
             return ""
 
     def _refuse_pasted(self, source: str, confinement: Confinement) -> None:
-        """Raises ValueError if the preprocessor makes a name of the harness from pieces, which no text search finds."""
+        """Raise ValueError if the preprocessor makes a name of the harness from pieces. A text search does not find
+        such a name.
+        """
         if not _PASTING.search(_CONTINUED.sub("", source)):
             return
         poison = f'#pragma GCC poison {_our_names()}\n#line 1 "{messages.SOURCE_NAME}"\n'
@@ -137,7 +141,7 @@ class HostCompiler(CachedCompiler):
             raise ValueError(f"{messages.SOURCE_NAME}:{found[1]}: {rule}")
 
     def _said(self, mode: str, unit: str, confinement: Confinement) -> str:
-        """All that the compiler says of a unit, from which nothing is made."""
+        """The compiler's messages about a unit. Nothing is built."""
         compiler, toolkit = toolchain.find_compiler(), self.prepare()
         line = shlex.join([*compiler_line(compiler, toolkit), ALL_ERRORS[compiler.family], mode, _UNIT])
         _, said = self._compile(
@@ -153,7 +157,9 @@ class HostCompiler(CachedCompiler):
         return said
 
     def prepare(self) -> Toolkit:
-        """The runtime and the precompiled header, from the cache or built, which takes seconds once per machine."""
+        """The runtime and the precompiled header, from the cache if possible. Building them takes seconds, once per
+        machine.
+        """
         compiler = toolchain.find_compiler()
         identity = self._identity(compiler)
         with ThreadPoolExecutor(2) as pool:
@@ -168,12 +174,14 @@ class HostCompiler(CachedCompiler):
 
     @staticmethod
     def _identity(compiler: toolchain.Compiler) -> tuple[str, ...]:
-        # clang's precompiled header holds the absolute paths of its sources, and is refused when they are gone.
+        # clang's precompiled header has absolute paths of its sources, and clang refuses it if they do not exist.
         return (compiler.identity, native_hash(), *([str(NATIVE)] if compiler.family == "clang" else []))
 
 
 def build_of(entry: Entry, compiler: str, began: float, kernel: str | None = None) -> Build:
-    """The build in an entry of the cache; ``kernel`` names the student's object where the library has parts of ours."""
+    """The build in an entry of the cache. If the library also has parts of ours, ``kernel`` names the student's object
+    beside it.
+    """
     library = entry.folder / LIBRARY if entry.facts.ok else None
     places = entry.folder / PLACES
     traced = entry.folder / TRACED if library and places.exists() and places.stat().st_size else None
@@ -191,15 +199,15 @@ def build_of(entry: Entry, compiler: str, began: float, kernel: str | None = Non
 
 
 def translation_unit(source: str, entry: str, trapped: str | None = None) -> str:
-    """The compiler's input: the student's source (or the one with traps), rewritten, and the generated entry under its
-    own file name.
+    """The compiler's input: the student's source (or ``trapped`` in its place), rewritten, followed by the generated
+    entry under a file name of its own.
 
-    Raises ValueError, with the line, for a source that cannot be rewritten.
+    Raises ValueError, with the line, if the source cannot be rewritten.
     """
     from pytest_upskill.languages.cuda.rewrite import rewrite  # its tables take a while, and a cached build needs none
 
     _refuse(source, _OURS, "is a name of the harness; use another one")
-    # "redefine_extname" in a _Pragma gives a function the name that its text has.
+    # "redefine_extname" in a _Pragma can give a function any name, which is then in the text of a literal.
     _refuse(source, _OURS_IN_TEXT, "is a name of the harness; use another text", literals=False)
     _refuse(source, _DIRECTIVES, "is a directive that kernels may not use: remove it")
     _refuse_sections(source)
@@ -209,10 +217,10 @@ def translation_unit(source: str, entry: str, trapped: str | None = None) -> str
 
 
 def _system_headers(source: str) -> str:
-    """Include those headers of the system that the source includes. They come first, since they use names that are
-    poisoned for the source.
+    """Includes of those system headers that the source includes. They come first because they use names that become
+    errors in the source.
     """
-    # Not by __has_include: where it has not found a header, gcc 12 accepts an #include of it.
+    # Without __has_include, because gcc 12 accepts an #include of a header that __has_include has not found.
     folders = toolchain.system_headers(toolchain.find_compiler())
     names = dict.fromkeys(_HEADER.findall(source))
     return "".join(f"#include <{name}>\n" for name in names if any((folder / name).is_file() for folder in folders))
@@ -231,7 +239,7 @@ def _refuse_sections(source: str) -> None:
 
 
 def _refuse(source: str, pattern: re.Pattern[str], why: str, *, literals: bool = True) -> None:
-    """Raises ValueError if the pattern is in the code. Continued lines are joined, as the preprocessor does."""
+    """Raise ValueError if the pattern occurs in the code. Continued lines are joined first, as by the preprocessor."""
     pieces = _CONTINUED.split(source)
     joined = "".join(pieces)
     if found := pattern.search(blank_out(joined, literals=literals)):
@@ -249,7 +257,7 @@ def _our_names() -> str:
 
 @functools.cache
 def native_hash() -> str:
-    """A hash of all files that take part in every build."""
+    """A hash of all files that affect every build."""
     own, torch = Path(__file__).resolve().parent, NATIVE / "torch"  # the latter is for projects of PyTorch only
     native = (file for file in NATIVE.rglob("*") if torch not in file.parents)
     files = sorted((*native, *own.rglob("*.py"), *own.glob("*.txt")))
@@ -258,12 +266,14 @@ def native_hash() -> str:
 
 
 def link_to_sources() -> str:
-    """A shell command that makes the link ``flags.ALIAS`` in the working directory."""
+    """A shell command that creates the link ``flags.ALIAS`` in the working directory."""
     return f"mkdir -p {Path(flags.ALIAS).parent} && ln -sfn {shlex.quote(str(NATIVE))} {flags.ALIAS}"
 
 
 def precompiled(compiler: toolchain.Compiler, toolkit: Toolkit) -> list[str]:
-    """The options that include the precompiled header; gcc takes the one that lies beside the header that is named."""
+    """The options that include the precompiled header. gcc is given the header's name, and uses the precompiled file
+    beside it.
+    """
     header = str(toolkit.header / flags.PCH_HEADER.name)
     return ["-include", header] if compiler.family == "gcc" else ["-include-pch", f"{header}.pch"]
 
@@ -307,7 +317,7 @@ def _header(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 
 def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
-    """Compile the sources in parallel and link the library; our own code needs no sandbox."""
+    """Compile the sources in parallel, and link the library. This needs no sandbox, because the code is our own."""
     sources = [
         (flags.BEGIN_SOURCE,),
         (NATIVE / "driver.cpp", flags.SEAL_SOURCE),
@@ -337,7 +347,7 @@ def _runtime(compiler: toolchain.Compiler, folder: Path) -> Made:
 
 @contextlib.contextmanager
 def aliased(folder: Path) -> Iterator[None]:
-    """A context in which ``folder`` has a link to the native sources, ``flags.ALIAS``."""
+    """A context in which ``folder`` has ``flags.ALIAS``, a link to the native sources."""
     alias = folder / flags.ALIAS
     alias.parent.mkdir()
     alias.symlink_to(NATIVE)

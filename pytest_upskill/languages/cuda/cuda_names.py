@@ -1,4 +1,4 @@
-"""What exists in CUDA, by the table in cuda_names.txt, which tools/cuda_names.py makes from a toolkit."""
+"""Tells which names exist in CUDA, from the table in cuda_names.txt, which tools/cuda_names.py makes from a toolkit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _OTHER_HEADERS = re.compile(
 )
 _SHAPE = re.compile(r"m(?:8|16|32|64|128|256)n\d{1,3}(?:k\d{1,3})?")
 _LONGEST_INSTRUCTION = 5
-"""Parts of a name like ``cp.reduce.async.bulk.tensor``; what follows are modifiers."""
+"""The most parts of an instruction's name (``cp.reduce.async.bulk.tensor``). Any further parts are modifiers."""
 
 
 _WITHOUT_TYPE = frozenset(("bra", "brkpt", "call", "exit", "pmevent", "ret", "stackrestore", "trap"))
-"""Instructions that need no modifier. Others without one are assembly of some host, such as ``mov``."""
+"""Instructions that need no modifier. Other names without a modifier are host assembly, such as ``mov``."""
 
 
 @functools.cache
@@ -60,7 +60,7 @@ def is_header(name: str) -> bool:
 
 
 def is_name(qualified: str) -> bool:
-    """Whether a name as it is written, with its namespaces, is one of CUDA; or a header."""
+    """Whether a qualified name, as it is written, is a name or a header of CUDA."""
     if "/" in qualified or "." in qualified:
         return is_header(qualified)
     first, *rest = qualified.removeprefix("::").split("::")

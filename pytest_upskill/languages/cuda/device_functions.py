@@ -1,7 +1,7 @@
-"""Changes functions of CUDA C++ that run on the device, for the cpu device. Reads the source as text; no line moves.
+"""Changes the device functions of CUDA C++, for the cpu device. Reads the source as text, and moves no line.
 
-A kernel begins with a macro that has its launch bounds (``UPSKILL_CPU_KERNEL``, see launch.h). A static variable in a
-function of the device is the device's, as nvcc has it, and gets ``__device__``.
+A kernel begins with a macro that has its launch bounds (``UPSKILL_CPU_KERNEL``, see launch.h). nvcc places a static
+variable of a device function on the device, so here such a variable gets ``__device__``.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n\\]|\\[\s\S])*", re.MULTILINE)
 _DEFINE = re.compile(r"[ \t]*#[ \t]*define[ \t]+(\w+)(\(([^()]*)\))?((?:[^\n\\]|\\[\s\S])*)")
 _STATIC = re.compile(r"\bstatic\b(?!\s*__shared__)")
 _LARGEST_HEAD = 4000
-"""Characters before a brace in which a function's declaration is searched."""
+"""The most characters before a brace in which the declaration of a function is searched."""
 _DEPTH = 4
-"""Macros that use one another."""
+"""The most expansions of macros in the head of a function."""
 
 
 def rewrite_functions(text: str) -> str:
@@ -30,7 +30,7 @@ def rewrite_functions(text: str) -> str:
     blank = blank_out(text)
     macros = _macros(text, blank)
     inserted: dict[int, str] = {}
-    read = 0  # bodies that are not closed lie within one another
+    read = 0  # bodies without a closing brace overlap
     for function in _functions(text, blank, macros):
         if function.kernel:
             inserted[function.begin + 1] = f" UPSKILL_CPU_KERNEL({function.bounds});"
@@ -48,7 +48,7 @@ class _Macro:
 
 @dataclass(frozen=True, slots=True)
 class _Function:
-    """A function that runs on the device; its body is between two braces."""
+    """A function that runs on the device. ``begin`` and ``end`` are the positions of its body's braces."""
 
     begin: int
     end: int
@@ -57,7 +57,7 @@ class _Function:
 
 
 def _macros(text: str, blank: str) -> Mapping[str, _Macro]:
-    """The macros from which CUDA's keywords come; a name that is defined twice has the last of its meanings."""
+    """The macros that may expand to CUDA's keywords. If a name is defined twice, the last definition counts."""
     found: dict[str, _Macro] = {}
     known = re.compile(rf"\b(?:{_KERNEL}|{_DEVICE}|{_BOUNDS})")
     for directive in _DIRECTIVE.finditer(blank):
@@ -93,8 +93,8 @@ def _functions(text: str, blank: str, macros: Mapping[str, _Macro]) -> Iterator[
 
 
 def _closings(blank: str) -> dict[int, int]:
-    """The closing brace of each opening one. Branches of ``#if`` may open a brace twice: what follows such a one at the
-    beginning of a line closes it.
+    """The position of the closing brace for each opening brace. The branches of an ``#if`` may open a brace twice, so a
+    closing brace at the beginning of a line closes all braces that are open.
     """
     pairs: dict[int, int] = {}
     opened: list[int] = []
@@ -111,7 +111,7 @@ def _closings(blank: str) -> dict[int, int]:
 
 
 def _expanded(head: str, macros: Mapping[str, _Macro]) -> str:
-    """The text with macros replaced, where a keyword may come from one."""
+    """The head with macros expanded, because a keyword may come from a macro."""
     for _ in range(_DEPTH):
         uses = [match for match in _WORD.finditer(blank_out(head)) if match[0] in macros]
         if not uses or len(head) > _LARGEST_HEAD:
@@ -133,7 +133,7 @@ def _expanded(head: str, macros: Mapping[str, _Macro]) -> str:
 
 
 def _bounds(head: str, plain: str) -> str:
-    """The arguments of ``__launch_bounds__``, as they stand."""
+    """The arguments of ``__launch_bounds__``, as they are written."""
     match = re.search(rf"\b{_BOUNDS}\s*\(", plain)
     closing = closing_bracket(plain, match.end() - 1) if match else -1
     return " ".join(head[match.end() : closing].split()) if match and closing > 0 else ""

@@ -1,9 +1,9 @@
-"""Builds kernels for a GPU with nvcc, or checks that they compile for one. Needs no GPU.
+"""Builds kernels for a GPU with nvcc, or checks that they compile for a GPU. Needs no GPU.
 
 Once per machine and toolkit, the host's compiler builds the driver as one object. For each kernel, nvcc compiles the
-student's source with the generated entry in a sandbox, for all architectures. All names of that object but the entry
-become local, so that a student's ``cudaMemcpy`` or ``upskill_call`` replaces no other. Then it is linked with the
-driver and the static CUDA runtime into one library.
+student's source with the generated entry in a sandbox, for all architectures. All names of this object except the entry
+become local, so a student's ``cudaMemcpy`` or ``upskill_call`` replaces no function of ours or CUDA's. Then the object
+is linked with the driver and the static CUDA runtime into one library.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from pytest_upskill.records import Build
 from pytest_upskill.sandbox.confinement import Confinement
 
 STUDENT_FLAGS = (*LANGUAGE_FLAGS, "-O2", "-w", "-lineinfo", "-Xptxas=-v", "-Xcompiler=-fPIC,-fvisibility=hidden")
-"""The flags of a student's unit: none loosens arithmetic, and the user cannot change them."""
+"""The flags of a student's unit. None of them loosens arithmetic, and the user cannot change them."""
 
 _DRIVER = "driver.o"
 _DRIVER_SOURCES = (NATIVE / "driver.cpp", NATIVE / "cuda" / "device.cpp", NATIVE / "cuda" / "launcher.cpp")
@@ -45,13 +45,13 @@ _DRIVER_HEADERS = tuple(sorted(NATIVE.glob("*.h")))
 _EXPORTS = NATIVE / "cuda" / "exports.map"
 _CALL = "upskill_call"
 KERNEL = "kernel.o"
-"""The student's own object, beside the library."""
+"""The file name of the student's own object, which lies beside the library."""
 
 CALLS = (
     "__cudaLaunchKernel", "cudaLaunchKernel", "cudaLaunchKernelExC", "cudaLaunchCooperativeKernel", "cudaMemcpy",
     "cudaMemcpyAsync", "cudaMemcpy2D", "cudaMemcpy2DAsync", "cudaMemcpyFromSymbol", "cudaMemcpyFromSymbolAsync",
 )  # fmt: skip
-"""Functions of the CUDA runtime that native/cuda/launcher.cpp counts when the student's object calls them."""
+"""Functions of the CUDA runtime whose calls native/cuda/launcher.cpp counts, if the student's object makes them."""
 
 _COUNTED = "upskill_counted_"
 
@@ -66,7 +66,7 @@ class CudaCompiler(CachedCompiler):
         self.architectures = tuple(architectures)
 
     def build(self, source: str, entry: str, *, confinement: Confinement) -> Build:
-        """The build of a kernel. Raises ToolchainError or SandboxError for problems of the machine."""
+        """Build a kernel. Raises ToolchainError or SandboxError for problems of the machine."""
         began = time.monotonic()
         toolkit, host = find_toolkit(), toolchain.find_compiler()
         for architecture in self.architectures:
@@ -93,7 +93,7 @@ class CudaCompiler(CachedCompiler):
         return build_of(self._cache.get(key, make), toolkit.nvcc.describe(), began, KERNEL)
 
     def prepare(self) -> Path:
-        """The driver's object, from the cache or built in a second. Raises ToolchainError."""
+        """The driver's object, from the cache if possible. Building it takes a second. Raises ToolchainError."""
         toolkit, host = find_toolkit(), toolchain.find_compiler()
         key = key_of("cuda-driver", toolkit.nvcc.identity, host.identity, _files_key())
         made = self._cache.get(key, lambda folder: _driver(folder, toolkit, host))
@@ -113,7 +113,7 @@ def _files_key() -> str:
 
 
 def _script(toolkit: Toolkit, host: toolchain.Compiler, architectures: Sequence[str], driver: Path) -> str:
-    """Compiles, demangles the names in messages, makes the student's names local, and links."""
+    """The shell script that compiles, demangles the names in messages, makes the student's names local, and links."""
     targets = [
         word
         for architecture in architectures
@@ -137,7 +137,7 @@ def _script(toolkit: Toolkit, host: toolchain.Compiler, architectures: Sequence[
 
 
 def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
-    """Build the driver as one object; our own code needs no sandbox."""
+    """Build the driver as one object. This needs no sandbox, because the code is our own."""
     objects = [folder / f"{number}.o" for number in range(len(_DRIVER_SOURCES))]
     common = [str(host.program), *_DRIVER_FLAGS, f"-I{NATIVE}", f"-isystem{toolkit.include}", "-c"]
     lines = [[*common, str(source), "-o", str(target)] for source, target in zip(_DRIVER_SOURCES, objects, strict=True)]
@@ -152,8 +152,9 @@ def _driver(folder: Path, toolkit: Toolkit, host: toolchain.Compiler) -> Made:
 
 
 def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Sequence[str]) -> list[list[str]]:
-    """Join objects into one whose global names are ``shown``, without section groups: a linker that merges two
-    objects' inline function would replace one with the other.
+    """Commands that join objects into one object whose only global names are ``shown``. The result has no section
+    groups, because a linker would merge an inline function that both objects have, and thereby replace one with the
+    other.
     """
     joined = f"{made}.joined"
     return [
@@ -164,14 +165,14 @@ def _closed(host: toolchain.Compiler, parts: Sequence[str], made: str, shown: Se
 
 
 class NvccCheck(CachedCompiler):
-    """Checks with nvcc, if there is one, that a kernel compiles for a GPU. Its output never runs.
+    """Checks with nvcc, if it is installed, that a kernel compiles for a GPU. What nvcc builds never runs.
 
     The host's compiler accepts kernels that nvcc rejects (a helper without ``__device__``, a host function called in a
-    kernel), so nvcc compiles the unchanged source.
+    kernel). Therefore nvcc compiles the unchanged source.
     """
 
     def check(self, source: str, entry: str, *, confinement: Confinement) -> Build | None:
-        """A build without a library, whose message is empty if the kernel compiles. None if there is no nvcc."""
+        """A build without a library. Its message is empty if the kernel compiles. None if there is no nvcc."""
         if (nvcc := find_nvcc()) is None:
             return None
         began = time.monotonic()
@@ -186,7 +187,7 @@ class NvccCheck(CachedCompiler):
         return Build(None, made.facts.message, (nvcc.describe(),), seconds, cached=not made.fresh)
 
     def knows(self, source: str, names: Sequence[str], *, confinement: Confinement) -> frozenset[str]:
-        """The names that nvcc finds in a header when it reads the source; none without nvcc."""
+        """Those of ``names`` that occur in the headers that nvcc reads for the source. Empty without nvcc."""
         if (nvcc := find_nvcc()) is None or not names:
             return frozenset()
         line = shlex.join([str(nvcc.program), *LANGUAGE_FLAGS, "-E", "-Xcompiler", "-dD", SOURCE_NAME])

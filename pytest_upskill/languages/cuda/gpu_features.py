@@ -38,15 +38,15 @@ _FAMILIES = tuple((re.compile(pattern), what) for pattern, what in (
 ))  # fmt: skip
 
 LIBRARIES = re.compile(r"(?:cublas|cudnn|cufft|cusparse|cusolver|curand[A-Z]|cutensor|nccl|npp|nvjpeg)\w*")
-"""Functions of libraries of ready-made kernels, which a student's launcher may not call."""
+"""Matches functions of libraries of ready-made kernels. A student's launcher may not call them."""
 
 
 def feature(name: str) -> str:
-    """A text like ``CUDA graphs (cudaGraphCreate)``."""
+    """The name of a feature with its CUDA name, such as ``CUDA graphs (cudaGraphCreate)``."""
     what = next((what for pattern, what in _FAMILIES if pattern.fullmatch(name)), None)
     return f"{what} ({name})" if what else name
 
 
 def message(what: str, place: str) -> str:
-    """A text like ``needs a GPU: wgmma, kernel.cu:12``."""
+    """A message such as ``needs a GPU: wgmma, kernel.cu:12``."""
     return f"needs a GPU: {what}, {place}"

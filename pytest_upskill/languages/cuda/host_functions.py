@@ -1,8 +1,9 @@
-"""Marks functions that belong to the host alone, for the cpu device. Reads the source as text; no line moves.
+"""Marks the functions that run on the host only, for the cpu device. Reads the source as text, and moves no line.
 
-Each begins with ``UPSKILL_CPU_HOST_FUNCTION``, which reports calls from kernels: nvcc does not compile them. A function
-has no mark if its declaration cannot be read with certainty. Nor have constructors, destructors and conversions: here,
-each thread runs them for the kernel's arguments; on a GPU, the host does.
+A marked function begins with ``UPSKILL_CPU_HOST_FUNCTION``, which reports calls from kernels, because nvcc does not
+compile such calls. A function gets no mark if its declaration cannot be read with certainty. Constructors, destructors
+and conversions get no mark, either: on the cpu device, each thread runs them for the kernel's arguments, whereas on a
+GPU the host runs them.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ _TEMPLATE = re.compile(r"^template\s*<[^()]*>")
 _LAMBDA = re.compile(r"\[[^\[\]{};]*\]\s*(__device__)?\s*(?:\([^(){};]*\))?\s*(?:mutable\b\s*)?(?:->[^(){};]*)?\{")
 _BEFORE_LAMBDA = re.compile(r"(?:[^\w)\]\s]|\breturn)\s*$")  # not an array or a structured binding
 _LARGEST_HEAD = 4000
-"""Characters before a brace in which a function's declaration is searched."""
+"""The most characters before a brace in which the declaration of a function is searched."""
 
 
 def mark_host_functions(text: str) -> str:
-    """The source with its marks, if it has kernels."""
+    """The source with marked functions. A source without kernels gets no marks."""
     if "__global__" not in text:
         return text
     return edited(text, ((place + 1, place + 1, _MARK) for place in _bodies(blank_out(text))))
 
 
 def _bodies(blank: str) -> Iterator[int]:
-    """The opening braces of functions in namespaces and classes, and of the lambdas in them."""
+    """The opening braces of functions in namespaces and classes, and of lambdas in these functions."""
     closings = bracket_pairs(blank)
     macros = set(_MACRO.findall(blank))
     start = inside = 0

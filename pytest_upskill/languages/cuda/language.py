@@ -1,4 +1,4 @@
-"""The language ``cuda``: see ``languages.base``."""
+"""The language ``cuda``. See ``languages.base``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from pytest_upskill.sandbox.client import Sandbox
 
 
 class CudaLanguage:
-    """CUDA C++. On the cpu device the host's compiler builds it, and nvcc, if there is one, checks that it compiles."""
+    """CUDA C++. On the cpu device, the host's compiler builds a kernel; nvcc, if it is installed, checks that the
+    kernel compiles.
+    """
 
     name = "cuda"
     source_name = SOURCE_NAME
@@ -38,7 +40,7 @@ class CudaLanguage:
         return native_hash()
 
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
-        """Build a kernel. On the cpu device, ``seconds`` are those of the slower compiler."""
+        """Build a kernel. On the cpu device, ``seconds`` is the time of the slower compiler."""
         source, confined = sources[self.source_name], machine.confinement
         if machine.device == "cuda":
             return _gpu_compiler(machine.architectures).build(source, entry, confinement=confined)
@@ -56,9 +58,10 @@ class CudaLanguage:
     def _with_traps(
         self, source: str, entry: str, build: Build, machine: Machine, *, traced: bool, ask_nvcc: bool
     ) -> Build:
-        """Another build if only names that the cpu device lacks keep the source from compiling (see ``traps``).
+        """Another build, with traps, if the source does not compile only because of names that the cpu device lacks
+        (see ``traps``). Otherwise ``build``.
 
-        They are those in our table, and with ``ask_nvcc`` those that nvcc finds in CUDA's headers.
+        These names are in our table or, with ``ask_nvcc``, found by nvcc in CUDA's headers.
         """
         confined = machine.confinement
         if build.ok or not any(one.unknown for one in mentions(build.message)):
@@ -99,7 +102,7 @@ class CudaLanguage:
 
 
 class CudaExecutor(Executor):
-    """A built kernel; owns the sandbox."""
+    """A built kernel. It owns the sandbox."""
 
     def __init__(self, sandbox: Sandbox, trace: Callable[[], CudaTracer] | None = None) -> None:
         self._sandbox, self._trace = sandbox, trace
@@ -118,7 +121,9 @@ class CudaExecutor(Executor):
         return self._sandbox.repeat(call, time)
 
     def violations(self) -> Sequence[str]:
-        """Evidence, not proof: a kernel could tamper with its process. Its results are judged in any case."""
+        """Messages about calls without launches. They are evidence, not proof, because a kernel could tamper with its
+        process. Its results are judged in any case.
+        """
         return without_launches(self._sandbox.launch_statistics)
 
     def __exit__(self, *exception: object) -> None:
@@ -141,7 +146,7 @@ _gpu_compiler = functools.cache(CudaCompiler)
 
 
 def _both(host: Build, check: Build) -> Build:
-    """One build of two, which succeeds if both compilers accept the kernel; the host's message comes first."""
+    """Combine two builds. The result succeeds if both compilers accept the kernel; the host's message comes first."""
     compilers, seconds = (*host.compilers, *check.compilers), max(host.seconds, check.seconds)
     if host.ok and check.message:
         return replace(check, compilers=compilers, seconds=seconds)
@@ -155,7 +160,9 @@ _PARAMETERS = re.compile(
 
 
 def line_to_show(source: str, output: str | None) -> tuple[int, str] | None:
-    """The line where a kernel writes ``output``; else another result; else the first kernel's head."""
+    """The line where a kernel writes ``output``. If there is none, the line where it writes another result, or the
+    first kernel's head.
+    """
     if (start := _KERNEL.search(source)) is None:
         return None
     for name in _written_names(source, output):
@@ -168,7 +175,7 @@ def line_to_show(source: str, output: str | None) -> tuple[int, str] | None:
 
 
 def _written_names(source: str, output: str | None) -> list[str]:
-    """The output's own name, then the pointers to non-const that the kernels take, in order."""
+    """The name ``output`` (if given), then the names of the kernels' pointers to non-const, in order."""
     names = [output] if output else []
     for found in _PARAMETERS.finditer(source):
         for parameter in found[2].split(","):

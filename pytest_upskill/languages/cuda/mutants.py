@@ -1,4 +1,5 @@
-"""Mutants of a CUDA kernel: one small change each, a mistake that people and models make. Compiles and runs nothing.
+"""Makes mutants of a CUDA kernel. Each has one small change, a mistake that people and models make. Compiles and runs
+nothing.
 
 tree-sitter parses the source. Comments, ``#if 0``, template arguments, array sizes and assertions stay unchanged, and
 no change makes a kernel run forever.
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _SHOWN = 28
-"""Characters of what is shown on each side of a change."""
+"""The most characters that are shown on each side of a change."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """Replace ``place`` with ``text``; ``shown`` is the node whose text is shown before and after."""
+    """A change: ``place`` is replaced with ``text``. The description of the change shows the text of the node ``shown``
+    before and after it.
+    """
 
     kind: str
     place: Node
@@ -33,7 +36,9 @@ class _Edit:
 
 
 def source_mutants(source: str, count: int, seed: int) -> tuple[SourceMutant, ...]:
-    """At most ``count`` mutants, one of each kind in turn, whose tokens differ; the same mutants for the same seed."""
+    """At most ``count`` mutants, taken from each kind in turn. Their tokens differ. The same seed gives the same
+    mutants.
+    """
     if len(source) > MAX_PARSED:
         return ()
     data = source.encode()
@@ -52,7 +57,7 @@ def source_mutants(source: str, count: int, seed: int) -> tuple[SourceMutant, ..
 
 
 def _spread(edits: Iterable[_Edit], chance: random.Random) -> Iterator[_Edit]:
-    """Each kind in turn, at random within it."""
+    """The edits, taken from each kind in turn. The order within a kind is random."""
     kinds: dict[str, list[_Edit]] = {}
     for edit in edits:
         kinds.setdefault(edit.kind, []).append(edit)
@@ -67,7 +72,7 @@ def _spread(edits: Iterable[_Edit], chance: random.Random) -> Iterator[_Edit]:
 
 def _applied(data: bytes, edit: _Edit) -> SourceMutant:
     text, place, shown = edit.text.encode(), edit.place, edit.shown
-    # As many lines as before, so that lines reported of a mutant are those of the original.
+    # The number of lines stays the same, so that line numbers of a mutant are valid for the original.
     text += b"\n" * (data[place.start_byte : place.end_byte].count(b"\n") - text.count(b"\n"))
     mutated = data[: place.start_byte] + text + data[place.end_byte :]
     before = data[shown.start_byte : shown.end_byte]
@@ -78,7 +83,7 @@ def _applied(data: bytes, edit: _Edit) -> SourceMutant:
 
 
 def _change(before: str, after: str) -> str:
-    """A change in a few words, with its surroundings."""
+    """Describe a change in a few words, with some text around it."""
     before, after = " ".join(before.split()), " ".join(after.split())
     if not after.strip(" ;"):
         return f"dropped {_cut(before, 0, _SHOWN)}"
@@ -96,7 +101,7 @@ def _common(one: str, other: str) -> int:
 
 
 def _cut(text: str, begin: int, end: int) -> str:
-    """The text from ``begin`` to ``end``, with as much around it as ``_SHOWN`` allows."""
+    """The text from ``begin`` to ``end``, with as much text around it as ``_SHOWN`` allows."""
     if len(text) <= _SHOWN:
         return text
     around = max(_SHOWN - (end - begin), 6) // 2
@@ -105,7 +110,7 @@ def _cut(text: str, begin: int, end: int) -> str:
 
 
 def _tokens(source: str) -> tuple[str, ...]:
-    """The words of a source without comments and spaces: nearly what a compiler reads."""
+    """The tokens of a source, without comments and spaces. This is nearly what a compiler reads."""
     found: list[str] = []
     stack = [parser().parse(source.encode()).root_node]
     while stack:
@@ -125,7 +130,7 @@ _LEFT_ALONE = frozenset(
 
 
 def _edits(root: Node) -> Iterator[_Edit]:
-    """All changes, in the order of the source, without recursion: a source may nest to any depth."""
+    """All changes, in the order of the source. The search is not recursive, because a source may nest to any depth."""
     stack = [root]
     while stack:
         node = stack.pop()
@@ -167,7 +172,9 @@ def _barrier(node: Node) -> Iterator[_Edit]:
 
 
 def _index(node: Node) -> Iterator[_Edit]:
-    """``x[a * b + c]`` becomes ``x[c * b + a]``, any other index moves by one, except ``x[a + b]``."""
+    """Change an index: ``x[a * b + c]`` becomes ``x[c * b + a]``, and any other index is increased by 1. ``x[a + b]``
+    with two names stays.
+    """
     if len(node.named_children) != 1:
         return
     inside, text = node.named_children[0], text_of(node.named_children[0])
@@ -181,12 +188,12 @@ def _index(node: Node) -> Iterator[_Edit]:
 
 
 def _guard(node: Node) -> Iterator[_Edit]:
-    """``if (i < n) out[i] = ...`` loses its condition, ``if (i >= n) return;`` is dropped."""
+    """Drop a guard: ``if (i < n) out[i] = ...`` loses its condition, and ``if (i >= n) return;`` is removed."""
     condition, body = node.child_by_field_name("condition"), node.child_by_field_name("consequence")
     if condition is None or node.child_by_field_name("alternative") is not None or node.children[1].type == "constexpr":
         return
     if not re.search("[<>]", text_of(condition)):
-        return  # such as "if (n == 0) return", without which few cases fail
+        return  # a condition such as "n == 0", because few cases fail without it
     if body is not None and body.type in ("return_statement", "continue_statement", "break_statement"):
         yield _Edit("guard", node, ";", node)
     else:
@@ -194,7 +201,9 @@ def _guard(node: Node) -> Iterator[_Edit]:
 
 
 def _constant(node: Node) -> Iterator[_Edit]:
-    """One more, on the device. Masks stay, and so do sizes of tiles and grids, for which several values are right."""
+    """Increase a constant in device code by 1. Masks stay unchanged, and so do the sizes of tiles and grids, because
+    several values of these are right.
+    """
     text = text_of(node)
     if _on_device(node) and re.fullmatch(r"\d+|\d+\.\d*f?", text):
         shown = node.parent if node.parent is not None and "\n" not in text_of(node.parent) else node
@@ -202,14 +211,14 @@ def _constant(node: Node) -> Iterator[_Edit]:
 
 
 def _accumulation(node: Node) -> Iterator[_Edit]:
-    """``sum += x`` becomes ``sum = x``; steps of loops stay."""
+    """Change ``sum += x`` to ``sum = x``. The steps of loops stay unchanged."""
     sign = node.child_by_field_name("operator")
     if sign is not None and sign.type in ("+=", "*=", "-=") and not _in_loop_head(node):
         yield _Edit("accumulation", sign, "=", node)
 
 
 def _branches(node: Node) -> Iterator[_Edit]:
-    """``a ? b : c`` becomes ``a ? c : b``."""
+    """Change ``a ? b : c`` to ``a ? c : b``."""
     one, other = node.child_by_field_name("consequence"), node.child_by_field_name("alternative")
     if one is not None and other is not None:
         parts = [text_of(child) for child in (one, other)]
@@ -229,7 +238,9 @@ def _in_loop_head(node: Node) -> bool:
 
 
 def _on_device(node: Node) -> bool:
-    """Whether it stands in a function for the device; on the host, a larger grid is hardly a mistake."""
+    """Whether a node is in a device function. Constants of host functions are not changed, because a larger grid is
+    hardly a mistake.
+    """
     function = next((above for above in (node, *ancestors(node)) if above.type == "function_definition"), None)
     declarator = function and function.child_by_field_name("declarator")
     if not function or not declarator:

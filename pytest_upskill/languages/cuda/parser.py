@@ -1,7 +1,7 @@
-"""Finds the definitions of a function in CUDA C++ that may not compile. Knows no contract.
+"""Finds the definitions of a function in CUDA C++, which may not compile. Knows no contract.
 
-tree-sitter parses the source. If it finds no definition, a conservative text search follows: for sources with syntax
-errors, with macros that write definitions, or too large to parse.
+tree-sitter parses the source. If it finds no definition, a conservative text search follows, because the source may
+have syntax errors, may have macros that write definitions, or may be too large to parse.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from tree_sitter import Language, Node, Parser
 from pytest_upskill.languages.cuda.source_text import blank_out, split_outside
 
 MAX_PARSED = 300_000
-"""Characters that tree-sitter parses at most; it takes a second for some millions, and longer for garbage."""
+"""The most characters that tree-sitter parses. Parsing takes a second for some millions of characters, and longer for
+garbage.
+"""
 
 _MAX_HEAD = 4000
 _MAX_PLACES = 500
-"""Limits of the text search: the characters of a signature, and the places that are tried."""
+"""Limits of the text search: the most characters of a signature, and the most places that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A function definition, as text: ``head`` is all before the name, template parameters included.
+    """A function definition, as text. ``head`` is everything before the name, including template parameters.
 
-    ``parameters`` is None if a macro writes the definition; ``inside`` names the enclosing namespace or class, None
-    at global scope; ``specialised`` is true for ``template <> void f<float>(...)``; a declaration has no ``body``.
+    ``parameters`` is None if a macro writes the definition. ``inside`` names the enclosing namespace or class; it is
+    None at global scope. ``specialised`` is True for ``template <> void f<float>(...)``. ``body`` is False for a
+    declaration.
     """
 
     head: str
@@ -41,12 +44,14 @@ class Definition:
 
     @property
     def usable(self) -> bool:
-        """Whether it has a body and stands at global scope."""
+        """Whether the definition has a body and is at global scope."""
         return self.body and self.inside is None
 
 
 def find_definitions(source: str, name: str, *, parse: bool = True) -> list[Definition]:
-    """The definitions (and declarations) of function ``name``, in order. Without ``parse``, only by the text search."""
+    """The definitions (and declarations) of the function ``name``, in order. If ``parse`` is False, only the text
+    search is used.
+    """
     if not re.search(rf"\b{re.escape(name)}\b", source):
         return []
     found = list(_parsed(source, name)) if parse and len(source) <= MAX_PARSED else []
@@ -88,7 +93,9 @@ def ancestors(node: Node) -> Iterator[Node]:
 
 
 def _parsed(source: str, name: str) -> Iterator[Definition]:
-    """Walk declarations only, never function bodies, and without recursion: a source may nest to any depth."""
+    """The definitions that tree-sitter finds. The search visits declarations, never function bodies. It is not
+    recursive, because a source may nest to any depth.
+    """
     data = source.replace("\0", " ").encode("utf-8", errors="replace")
     stack: list[tuple[Node, str | None]] = [(parser().parse(data).root_node, None)]
     while stack:
@@ -118,7 +125,7 @@ def _children(node: Node, inside: str | None) -> list[tuple[Node, str | None]]:
 
 
 def _definition(node: Node, name: str, inside: str | None) -> Definition | None:
-    """The function that a node declares, if it is called ``name``."""
+    """The function that a node declares, if its name is ``name``; otherwise None."""
     inner: Node | None = node
     while inner is not None and inner.type == "template_declaration":
         inner = next((child for child in inner.children if child.type in _DECLARATIONS), None)
@@ -139,7 +146,7 @@ def _definition(node: Node, name: str, inside: str | None) -> Definition | None:
 
 
 def _without_dead_code(masked: str) -> str:
-    """The text with spaces for what stands between ``#if 0`` and its ``#else`` or ``#endif``."""
+    """The text in which the code between ``#if 0`` and its ``#else`` or ``#endif`` is replaced by spaces."""
     lines, depth = masked.split("\n"), 0
     for index, line in enumerate(lines):
         directive = re.match(r"[ \t]*#[ \t]*(if|ifdef|ifndef|else|elif|endif)\b[ \t]*(0\b)?", line)
@@ -156,13 +163,13 @@ def _without_dead_code(masked: str) -> str:
 
 
 def split_list(text: str) -> tuple[str, ...]:
-    """The parts between commas that stand outside any brackets; ``void`` alone is none."""
+    """The parts between the commas that are outside all brackets. ``void`` alone gives no part."""
     parts = (part.strip() for part in split_outside(text, ",", "()[]{}<>"))
     return tuple(part for part in parts if part and part != "void")
 
 
 def _searched(masked: str, name: str) -> Iterator[Definition]:
-    """``head name(parameters) {`` anywhere but in a call."""
+    """Matches of ``head name(parameters) {`` that are not calls."""
     scopes = _Scopes(masked)
     places = re.finditer(rf"(?<=[\w*&>)\]\s]){re.escape(name)}\s*(<[^<>;{{}}()]*>\s*)?\(", masked)
     for match in islice(places, _MAX_PLACES):
@@ -181,7 +188,7 @@ def _searched(masked: str, name: str) -> Iterator[Definition]:
 
 
 def _closing(masked: str, begin: int) -> int | None:
-    """The position after the parenthesis that closes the one before ``begin``."""
+    """The position just after the parenthesis that closes the one before ``begin``; None if there is none."""
     depth = 1
     for match in re.finditer(r"[();{}]", masked[begin : begin + _MAX_HEAD]):
         if match[0] in ";{}":
@@ -207,7 +214,7 @@ def _head(masked: str, end: int) -> str:
 
 
 class _Scopes:
-    """Finds the named scope that encloses a place; places must come in rising order."""
+    """Finds the named scope that encloses a place. Places must be given in ascending order."""
 
     def __init__(self, masked: str) -> None:
         self._masked = masked
@@ -216,7 +223,9 @@ class _Scopes:
         self._open: list[str | None] = []
 
     def at(self, place: int) -> str | None:
-        """The innermost namespace or class. Other open braces are errors: functions do not nest."""
+        """The innermost namespace or class around a place. Other braces that are still open are syntax errors, because
+        functions do not nest; they are ignored.
+        """
         while self._next is not None and self._next.start() < place:
             if self._next[0] == "{":
                 self._open.append(self._label(self._next.start()))
@@ -237,7 +246,7 @@ _USE = re.compile(r"^[ \t]*(?P<name>\w+)[ \t]*\((?=(?P<arguments>[^;{}()]*))", r
 
 
 def _from_macros(masked: str, name: str) -> Iterator[Definition]:
-    """``LAUNCHER(rms_norm)``, if the source defines a macro of that name that writes a function."""
+    """Definitions such as ``LAUNCHER(rms_norm)``, if the source defines a macro of this name that writes a function."""
     macros = {one["name"] for one in _MACRO.finditer(masked) if "{" in one["text"] and "void" in one["text"]}
     word = re.compile(rf"\b{re.escape(name)}\b")
     for use in _USE.finditer(masked) if macros else ():

@@ -1,4 +1,4 @@
-"""Compiles and runs a whole CUDA program of the user, unconfined, and prints the cpu device's findings."""
+"""Compiles and runs a whole CUDA program of the user, without a sandbox, and prints the cpu device's findings."""
 
 from __future__ import annotations
 
@@ -31,24 +31,26 @@ _INCLUDE = re.compile(r'^([ \t]*#[ \t]*include[ \t]*)([<"])([^>"\n]+)[>"]', re.M
 
 
 class NeedsGpu(Exception):
-    """The program needs features that the cpu device does not support; the message names each and its place."""
+    """Raised if the program needs features that the cpu device does not support. The message names each feature and its
+    place.
+    """
 
 
 def is_of_host(path: Path) -> bool:
-    """Whether nvcc gives a file to the host's compiler as it is, without CUDA's headers."""
+    """Whether nvcc passes a file unchanged to the host's compiler, without CUDA's headers."""
     return path.suffix in (".c", ".cc", ".cpp", ".cxx", ".C")
 
 
 @dataclass
 class Sources:
-    """Rewrites files into ``folder``; ``include`` are the user's folders for headers."""
+    """Rewrites files into ``folder``. ``include`` are the user's folders with headers."""
 
     folder: Path
     include: Sequence[Path]
     _headers: dict[Path, Path] = field(default_factory=dict)
 
     def unit(self, path: Path) -> Path:
-        """Write a source's translation unit. Raises UsageError, and ValueError (a launch without end)."""
+        """Write the translation unit of a source. Raises UsageError, and ValueError (for a launch without an end)."""
         target = self.folder / f"{len(list(self.folder.iterdir()))}-{path.stem}.cpp"
         target.write_text(self._rewritten(path), encoding="utf-8", errors="surrogateescape")
         return target
@@ -62,7 +64,9 @@ class Sources:
         return match[0] if header is None else f'{match[1]}"{self._header(header)}"'
 
     def _find(self, name: str, folder: Path | None) -> Path | None:
-        """The user's header of that name; our own headers precede those in the user's folders."""
+        """The user's header with this name; None if there is none. Our own headers have priority over those in the
+        user's folders.
+        """
         if folder is not None and (folder / name).is_file():
             return folder / name
         if (INCLUDE / name).is_file():
@@ -87,15 +91,15 @@ def _read(path: Path) -> str:
 
 
 REPORTED = 66
-"""The exit status of a program that ended normally, but with findings."""
+"""The exit status if a program ended normally, but there are findings."""
 CANNOT_RUN = 2
-"""The exit status if no program can run: no file, no compiler, an error in the source."""
+"""The exit status if no program can be run, because there is no file or no compiler, or the source has an error."""
 
 REPORT_FILE = "UPSKILL_REPORT_FILE"
 
 _COMPILE_SECONDS, _COMPILE_OUTPUT = 3600.0, 64 << 20
 _PATIENCE = 3.0
-"""Seconds that a program has to end after SIGTERM."""
+"""The seconds after SIGTERM in which a program has to end before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +110,17 @@ class Request:
     include: tuple[Path, ...]
     define: tuple[str, ...]
     host_options: tuple[str, ...]
-    """Options of the host's compiler, for compiling and linking."""
+    """Options for the host's compiler, which are used for compiling and for linking."""
     checks: bool
     arguments: tuple[str, ...]
 
 
 class CompileError(Exception):
-    """The compiler or the linker rejected the program; the message is theirs."""
+    """Raised if the compiler or the linker rejects the program. The message is the compiler's or the linker's."""
 
 
 def build(request: Request, scratch: Path) -> Path:
-    """The executable. Raises UsageError, ToolchainError, NeedsGpu, CompileError, or ValueError with a place."""
+    """Build the executable. Raises UsageError, ToolchainError, NeedsGpu, CompileError, or ValueError with a place."""
     compiler = toolchain.find_compiler()
     folder = scratch / "sources"
     folder.mkdir()
@@ -140,9 +144,10 @@ def build(request: Request, scratch: Path) -> Path:
 
 
 def _compile(lines: Sequence[Sequence[str]], scratch: Path) -> None:
-    """Raises NeedsGpu with all names of CUDA that the program uses and we lack, and CompileError.
+    """Compile the program. Raises NeedsGpu with all names of CUDA that the program uses and we lack, and CompileError.
 
-    A compiler stops at a header that it does not find. Those of CUDA are made, empty, and it goes on.
+    A compiler stops at a header that it does not find. If it is a header of CUDA, an empty file is created, and the
+    compilation is repeated.
     """
     needs: dict[str, None] = {}
     missing = scratch / "missing"
@@ -150,7 +155,7 @@ def _compile(lines: Sequence[Sequence[str]], scratch: Path) -> None:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             said = [text for text in pool.map(lambda line: _refused([*line, f"-I{missing}"], scratch), lines) if text]
         lacking = [one for text in said for one in mentions(text) if one.unknown and cuda_names.is_name(one.name)]
-        first = {one.name: one for one in reversed(lacking)}  # of each name
+        first = {one.name: one for one in reversed(lacking)}  # the first mention of each name
         needs |= {message(feature(name), f"{one.file}:{one.line}"): None for name, one in reversed(first.items())}
         headers = [missing / one.name for one in lacking if cuda_names.is_header(one.name)]
         if not any(not header.exists() for header in headers):
@@ -181,8 +186,8 @@ def _compile_options(request: Request, compiler: toolchain.Compiler, toolkit: To
 
 
 def _refused(line: Sequence[str], scratch: Path) -> str:
-    """The message of the compiler or the linker if it fails; otherwise empty. Its own files are in ``scratch``."""
-    environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C"}  # other languages' messages could not be read
+    """The message of the compiler or the linker if it fails; otherwise empty. Its temporary files go to ``scratch``."""
+    environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C"}  # in English, because the messages are parsed
     ran = process.run(line, environment=environment, seconds=_COMPILE_SECONDS, output_bytes=_COMPILE_OUTPUT)
     return "" if ran.status == 0 else ran.output or f"{line[0]} failed"
 
@@ -192,7 +197,7 @@ _TWICE = re.compile(r"^(?:(?P<place>[^\s:()]+:\d+): |.*?)multiple definition of 
 
 
 def _explained(said: str, files: Sequence[Path]) -> str:
-    """The linker's message, one line for each name; unchanged if it is of another kind."""
+    """The linker's message, with one line for each missing name. A message of another kind stays unchanged."""
     named = ", ".join(map(str, files))
     found: dict[str, str] = {}
     for line in said.splitlines():
@@ -209,7 +214,7 @@ def _explained(said: str, files: Sequence[Path]) -> str:
 
 
 def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
-    """Run the program with our input and output. Returns the exit status to end with. Raises NeedsGpu."""
+    """Run the program with our input and output. Returns the exit status for this process. Raises NeedsGpu."""
     sys.stdout.flush()
     started = subprocess.Popen([str(program), *arguments], env={**os.environ, REPORT_FILE: str(reports)})
     try:
@@ -239,7 +244,7 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
 
 
 def _end(started: subprocess.Popen[bytes]) -> None:
-    """End a program, which gets time to clean up first."""
+    """End a program. It gets time to clean up first."""
     started.terminate()
     try:
         started.wait(_PATIENCE)
@@ -249,9 +254,10 @@ def _end(started: subprocess.Popen[bytes]) -> None:
 
 
 def described(reported: Sequence[findings.Reported], program: Path) -> Iterator[str]:
-    """``FILE:LINE: kind: message`` for each finding; further places in a message have the same form.
+    """The text ``FILE:LINE: kind: message`` of each finding. Further places in a message have the same form.
 
-    Kernels made from templates get their instance's name; of several races at one line, each instance tells the first.
+    A kernel that is an instance of a template is shown with its template arguments. Of several races at one line, only
+    the first of each instance is shown.
     """
     places, instances = _places(program, findings.places_of(reported))
     told: set[tuple[str, str]] = set()
@@ -273,8 +279,9 @@ _KERNEL = re.compile(r"(?<= in kernel ).+?(?=, block \()")
 
 
 def _places(program: Path, offsets: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """By offset, from addr2line: ``FILE:LINE`` of the innermost frame that is the user's own, and the instance of a
-    template that the outermost is, which is the kernel."""
+    """By offset, from addr2line: ``FILE:LINE`` of the innermost frame in the user's own code, and the name of the
+    kernel, which is the outermost such frame, if it is an instance of a template.
+    """
     tool = shutil.which("addr2line")
     if tool is None or not offsets:
         return {}, {}
@@ -294,7 +301,7 @@ def _places(program: Path, offsets: Sequence[str]) -> tuple[dict[str, str], dict
 
 
 def _shown(frame: str, program: Path) -> str:
-    """A frame's place, relative to the working folder if it is below that."""
+    """The place of a frame. The path is relative if it lies below the working folder."""
     name, _, line = frame.rpartition(":")
     path = Path(name)
     if path.is_absolute() and path.is_relative_to(Path.cwd()):

@@ -1,7 +1,8 @@
 """Translates inline PTX into calls of functions in our headers. Reads the source text only.
 
-Each instruction of an ``asm`` statement becomes one C++ statement with functions of ``upskill_cpu/ptx.h``. A statement
-with others becomes a trap, which reports them when it runs. Instructions: the PTX ISA, section 9.7.
+Each instruction of an ``asm`` statement becomes one C++ statement with functions of ``upskill_cpu/ptx.h``. If a
+statement has an unsupported instruction, it becomes a trap, which reports the instruction when it runs. Instructions:
+the PTX ISA, section 9.7.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _TOKEN_BREAK = re.compile(r"/\*[\s\S]*?\*/|//[^\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """An ``asm`` statement: its place in the source (``end`` is past the closing bracket), and its parts."""
+    """An ``asm`` statement: its place in the source (``end`` is just after the closing bracket), and its parts."""
 
     start: int
     end: int
@@ -77,9 +78,10 @@ def translate(statement: Statement) -> str:
 
 
 def rewrite_statements(text: str, *, host_assembly: bool = False) -> tuple[str, bool]:
-    """The source with each statement replaced, and whether there is any. Lines stay where they are.
+    """Replace each ``asm`` statement of the source. Returns the new source, and whether it had any such statement. No
+    line moves.
 
-    With ``host_assembly``, statements that are not PTX stay.
+    With ``host_assembly``, statements that are not PTX stay as they are.
     """
     edits = [
         (one.start, one.end, code + line_breaks(text[one.start : one.end]))
@@ -90,10 +92,10 @@ def rewrite_statements(text: str, *, host_assembly: bool = False) -> tuple[str, 
 
 
 def replacement(statement: Statement, *, host_assembly: bool = False) -> str | None:
-    """The C++ for a statement: a trap for what PTX has and the cpu device has not, an error for what PTX has not (None
-    with ``host_assembly``).
+    """The C++ for a statement: a trap if the cpu device does not support an instruction, and a compile-time error if
+    PTX has no such instruction (with ``host_assembly``, None instead of an error).
 
-    Both count only where the statement is compiled.
+    Trap and error take effect only if the statement is compiled, that is, not in a dropped branch of ``#if``.
     """
     try:
         return translate(statement)
@@ -126,7 +128,7 @@ def _template(section: str, macros: Mapping[str, str]) -> str | None:
 
 
 def _instructions(template: str) -> Iterator[str]:
-    """Instructions and declarations, without the braces of scopes around them."""
+    """The instructions and declarations of a template, without the braces of scopes around them."""
     for piece in _TOKEN_BREAK.sub(" ", template).split(";"):
         line = " ".join(piece.split())
         while line.startswith(("{", "}")):
@@ -189,7 +191,9 @@ _SPECIAL_REGISTERS = frozenset(
 
 
 def _operands(text: str, statement: Statement) -> Sequence[str]:
-    """One operand; a vector ``{a, b}`` as its parts, an address with its offset as ``["[", base, offset]``."""
+    """Translate one operand. A vector ``{a, b}`` becomes the list of its parts; an address with its offset becomes
+    ``["[", base, offset]``.
+    """
     if text.startswith("{"):
         return [_operand(piece.strip(), statement) for piece in text.strip("{}").split(",")]
     if text.startswith("["):

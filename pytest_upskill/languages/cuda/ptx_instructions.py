@@ -1,8 +1,9 @@
-"""The PTX instructions that the cpu device supports, and the C++ for each: a table.
+"""A table of the PTX instructions that the cpu device supports, with the C++ for each.
 
-A rule's pattern matches a whole opcode. Its code is a format string: ``{d}`` is the destination, ``{a} {b} {c} {e}``
-the operands after it as values of the instruction's type ``{t}``, and ``{0} {1} ...`` operands as they were written;
-``{how}`` is the operator of the pattern's group of this name, ``{word}`` the group itself.
+A rule's pattern matches a whole opcode. A rule's code is a format string: ``{d}`` is the destination; ``{a} {b} {c}
+{e}`` are the operands after it, as values of the instruction's type ``{t}``; ``{0} {1} ...`` are operands as they were
+written. ``{how}`` is the operator that the pattern's group ``how`` stands for, ``{word}`` the text of the group
+``word``.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ _Builder = Callable[[re.Match[str], Operands], str]
 
 
 class Unsupported(Exception):
-    """Inline PTX that the cpu device does not support; the message names it."""
+    """Raised for inline PTX that the cpu device does not support. The message names the instruction."""
 
 
 class Missing(Unsupported):
-    """Inline PTX that does not exist."""
+    """Raised for inline PTX that does not exist."""
 
 
 NAMESPACE = "::upskill::cpu::ptx"
@@ -86,7 +87,7 @@ _VALUES = (
     (r"createpolicy\..*\.(?P<t>b64)", "0"),
     (r"cvt\.rna\.(?P<t>tf32)\.f32", "{ns}::round_to_tf32({ns}::as<float>({1}))"),
 )  # fmt: skip
-"""The value that an instruction puts into its destination."""
+"""Rules for instructions that compute one value and write it to their destination."""
 
 _STATEMENTS = (
     (r"mul\.wide\.(?P<t>[us](?:16|32))", "{ns}::put<{wide}>({d}, static_cast<{wide}>({a}) * {b})"),
@@ -113,7 +114,7 @@ _STATEMENTS = (
     (r"cp\.async\.wait_group", "upskill_cpu_async_wait({0})"),
     (r"cp\.async\.wait_all", "upskill_cpu_async_wait_all()"),
     (r"prefetchu?\..*|applypriority\..*|discard\..*|griddepcontrol\..*|pmevent|brkpt", "(void)0"),
-    # Without effect where no asynchronous operation of their kind has begun: those are traps.
+    # Without effect here, because the asynchronous operations that they wait for are traps.
     (r"wgmma\.(?:fence|commit_group|wait_group)\.sync\.aligned|fence\.(?:proxy\.[\w:.]+|mbarrier_init\.release\.cluster)|"
      r"cp\.async\.bulk\.(?:commit_group|wait_group(?:\.read)?)|setmaxnreg\.(?:inc|dec)\.sync\.aligned\.u32", "(void)0"),
     (r"nanosleep\.u32", "__nanosleep({0})"),
@@ -176,7 +177,7 @@ def address(operand: Sequence[str], space: str) -> str:
 
 
 def _move_vector(found: re.Match[str], operands: Operands) -> str:
-    """``mov.b32 %0, {%1, %2}``, and the other way round."""
+    """Move a vector: ``mov.b32 %0, {%1, %2}``, and the opposite direction."""
     target, source = operands
     if len(target) == 1 and len(source) == 1:
         return _format("{ns}::put<{t}>({d}, {a})", found, operands)
@@ -188,7 +189,7 @@ def _move_vector(found: re.Match[str], operands: Operands) -> str:
 
 
 def _memory(found: re.Match[str], operands: Operands) -> str:
-    """``ld`` and ``st`` with any space, cache hint and vector size."""
+    """Translate ``ld`` and ``st`` with any space, cache hint and vector size."""
     modifiers = found["modifiers"].split(".")
     space = "shared" if any(word.startswith("shared") for word in modifiers) else ""
     store = found["op"] == "st"
@@ -202,7 +203,7 @@ def _memory(found: re.Match[str], operands: Operands) -> str:
 
 
 def _atomic(found: re.Match[str], operands: Operands) -> str:
-    """``atom`` and ``red``: the intrinsics of the same name."""
+    """Translate ``atom`` and ``red`` to the intrinsics of the same name."""
     how, modifiers = found["how"], found["modifiers"]
     function = f"atomic{'CAS' if how == 'cas' else how.capitalize()}"
     kind = {"uint64_t": "unsigned long long", "int64_t": "long long"}.get(_TYPES[found["t"]], _TYPES[found["t"]])
@@ -220,9 +221,9 @@ def _atomic(found: re.Match[str], operands: Operands) -> str:
 
 
 def _convert(found: re.Match[str], operands: Operands) -> str:
-    """``cvt`` between scalar types, and of two floats into one packed word."""
+    """Translate ``cvt`` between scalar types, and from two floats to one packed word."""
     rounding, target, source = found["rounding"] or "", found["t"], found["from"]
-    to_integer = target[0] in "us" and "f" in source  # which saturates in any case
+    to_integer = target[0] in "us" and "f" in source  # such a conversion always saturates
     if "relu" in rounding or (".sat" in rounding and not to_integer):
         raise KeyError("saturating")
     if target in ("f16x2", "bf16x2"):

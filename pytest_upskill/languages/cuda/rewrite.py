@@ -1,8 +1,8 @@
 """Rewrites CUDA C++ for a host compiler, without moving a line. Reads the source text only.
 
-Our headers cover the language but for kernel launches (``k<<<grid, block>>>(x)``), ``extern __shared__`` arrays,
-alignment and ``static`` around ``__shared__``, ``__noinline__``, parts of device functions (``device_functions``), and
-inline PTX (``ptx``), which are rewritten.
+Our headers support most of the language. The rest is rewritten here: kernel launches (``k<<<grid, block>>>(x)``),
+``extern __shared__`` arrays, alignment and ``static`` around ``__shared__``, ``__noinline__``, parts of device
+functions (``device_functions``), and inline PTX (``ptx``).
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from pytest_upskill.languages.cuda.source_text import (
 )
 
 HEADER = "upskill_cpu.h"
-"""What nvcc includes implicitly, and more; see flags.PCH_HEADER."""
+"""The header that every unit includes first. It has what nvcc includes implicitly, and more; see flags.PCH_HEADER."""
 
 
 def rewrite(source: str, name: str = "kernel.cu", preamble: str = "", *, host_assembly: bool = False) -> str:
-    """The source for the host compiler; messages and debug information give ``name`` and its own lines.
+    """The source for the host compiler. Messages and debug information give ``name`` and the source's own line numbers.
 
-    ``preamble`` (whole lines) goes between our headers and the source; with ``host_assembly``, assembly that is not PTX
-    stays as it is. Raises ValueError with a message that begins ``name:line:`` for a launch or declaration without end.
+    ``preamble`` (whole lines) is placed between our headers and the source. With ``host_assembly``, assembly that is
+    not PTX stays as it is. Raises ValueError with a message that begins ``name:line:`` for a launch or declaration
+    without an end.
     """
     text, has_ptx = ptx.rewrite_statements(source.replace("\r\n", "\n"), host_assembly=host_assembly)
     launches, shared = (_rewrite_launches, _rewrite_api_launches), (_rewrite_dynamic_shared, _rewrite_static_shared)
@@ -49,7 +50,7 @@ def rewrite(source: str, name: str = "kernel.cu", preamble: str = "", *, host_as
 
 
 class _Unfinished(Exception):
-    """A launch or declaration without an end; the message begins with its line."""
+    """Raised for a launch or declaration without an end. The message begins with its line."""
 
     def __init__(self, text: str, position: int, problem: str) -> None:
         super().__init__(f"{text.count(chr(10), 0, position) + 1}: {problem}")
@@ -60,7 +61,7 @@ _CLOSING_CHEVRONS = re.compile(r"(?:>>[ \t]+>|>[ \t]+>>|>[ \t]+>[ \t]+>)(?=\s*\(
 
 
 def _close_chevrons(text: str) -> str:
-    """``k << <g, b >> > (x)``, as some editors format a launch, becomes ``k <<<g, b >>> (x)``; nvcc accepts both."""
+    """Change ``k << <g, b >> > (x)``, as some editors format a launch, to ``k <<<g, b >>> (x)``. nvcc accepts both."""
     blank = blank_out(text)
     openings = [found.span() for found in _OPENING_CHEVRONS.finditer(blank)]
     closings = [found.span() for found in _CLOSING_CHEVRONS.finditer(blank)] if openings else []
@@ -71,9 +72,10 @@ def _close_chevrons(text: str) -> str:
 
 
 def _rewrite_launches(text: str) -> str:
-    """``k<<<g, b>>>(x)`` becomes ``::upskill::cpu::launch_kernel([&](auto&&... a) { k(a...); }, "k", g, b)(x)``.
+    """Change ``k<<<g, b>>>(x)`` to ``::upskill::cpu::launch_kernel([&](auto&&... a) { k(a...); }, "k", g, b)(x)``.
 
-    A launch may stand within another one: only its own marks are replaced, never the text between them.
+    A launch may be nested in another launch. Therefore only the marks of a launch are replaced, never the text between
+    them.
     """
     blank = blank_out(text)
     starts = [match.start() for match in re.finditer(r"(?<!<)<<<(?!<)", blank)]
@@ -117,7 +119,7 @@ _KERNEL_CAST = re.compile(
 
 
 def _rewrite_api_launches(text: str) -> str:
-    """``cudaLaunchKernel((void*)k, ...)`` loses the cast, which hides the kernel's parameters."""
+    """Remove the cast in ``cudaLaunchKernel((void*)k, ...)``, because it hides the kernel's parameters."""
     casts = [match.span(1) for match in _KERNEL_CAST.finditer(blank_out(text))]
     return edited(text, ((start, end, re.sub(r"[^\n]", " ", text[start:end])) for start, end in casts))
 
@@ -127,7 +129,9 @@ def _without_comments(text: str) -> str:
 
 
 def _null_pointers(blank: str, arguments: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
-    """NULL and 0 are not null pointers once a parameter forwards them; nullptr and our Zero are."""
+    """Replacements for arguments NULL and 0. They stop being null pointer constants when a forwarding parameter takes
+    them; nullptr and our Zero stay null pointers.
+    """
     for begin, end in arguments:
         word = blank[begin:end].strip() if end - begin < _SHORT else ""
         if word in ("0", "NULL"):
@@ -136,7 +140,9 @@ def _null_pointers(blank: str, arguments: Sequence[tuple[int, int]]) -> Iterator
 
 
 def _argument_places(blank: str, opening: int, closing: int, pairs: Mapping[int, int]) -> list[tuple[int, int]]:
-    """Where the arguments between two brackets begin and end; all are one where template arguments may have commas."""
+    """The places of the arguments between two brackets. If there may be template arguments, whose commas look the same,
+    all arguments count as one.
+    """
     if blank.find("<", opening, closing) >= 0:
         return [(opening + 1, closing)]
     places, begin, position = [], opening + 1, opening + 1
@@ -153,7 +159,7 @@ def _argument_places(blank: str, opening: int, closing: int, pairs: Mapping[int,
 
 
 def _configuration_end(blank: str, start: int, pairs: Mapping[int, int]) -> int:
-    """The position of the ``>>>`` that closes the ``<<<`` before ``start``, or -1. Brackets are skipped as a whole."""
+    """The position of the ``>>>`` that closes the ``<<<`` before ``start``, or -1. Text in brackets is skipped."""
     position = start
     while mark := _CONFIGURATION_MARK.search(blank, position):
         if mark[0] == ">>>":
@@ -168,7 +174,7 @@ _SEPARATOR = re.compile(r"[,(\[{]")
 _CONFIGURATION_MARK = re.compile(r">>>|[()\[\]{};]")
 _SHORT = 200
 _LOOK_BACK = 2000
-"""Characters before a launch in which its kernel's name begins."""
+"""The most characters before a launch in which the beginning of its kernel's name is searched."""
 
 
 def _kernel_start(blank: str, end: int, openers: Mapping[int, int]) -> int:
@@ -222,7 +228,7 @@ def _skip_space_back(blank: str, position: int) -> int:
 
 
 def _open_angle(blank: str, closing: int, openers: Mapping[int, int]) -> int | None:
-    """The position of the ``<`` of the template arguments that end at ``closing``; brackets within are skipped."""
+    """The position of the ``<`` of the template arguments that end at ``closing``. Text in brackets is skipped."""
     depth, position = 0, closing
     while position >= max(0, closing - _LOOK_BACK):
         character = blank[position]
@@ -242,14 +248,14 @@ def _open_angle(blank: str, closing: int, openers: Mapping[int, int]) -> int | N
 
 _SHARED = re.compile(r"\b__shared__\b")
 _DECLARATION = 2000
-"""Characters of a declaration in which ``__shared__`` is searched."""
+"""The most characters of a declaration in which ``__shared__`` is searched."""
 _ALIGNMENT = re.compile(r"\b(?:__align__|alignas)\s*\(")
 _ARRAY = re.compile(r"(?P<type>[\s\S]*?[\s*&>])(?P<name>\w+)\s*\[\s*\](?P<rest>(?:\s*\[[^\]]*\])*)\s*")
 _OBJECT = re.compile(r"(?P<type>[\s\S]*?[\s*&>])(?P<name>\w+)\s*")
 
 
 def _rewrite_dynamic_shared(text: str) -> str:
-    """``extern __shared__ T x[];`` becomes a pointer to the beginning of the block's dynamic shared memory."""
+    """Change ``extern __shared__ T x[];`` to a pointer to the beginning of the block's dynamic shared memory."""
     blank = blank_out(text)
     ends = [match.start() for match in re.finditer(";", blank)]
     edits: list[tuple[int, int, str]] = []
@@ -293,7 +299,9 @@ def _drop_alignments(text: str) -> str:
 
 
 def _rewrite_static_shared(text: str) -> str:
-    """Our ``__shared__`` includes ``static``, after which an attribute may follow, but no ``alignas``."""
+    """Remove ``static`` beside ``__shared__``, because our ``__shared__`` includes it, and change a following
+    ``alignas`` to an attribute, because ``alignas`` is not allowed after ``static``.
+    """
     blank, edits = blank_out(text), []
     pairs = bracket_pairs(blank) if "alignas" in blank else {}
     for match in re.finditer(r"(?:\bstatic\s{1,200})?\b__shared__\b(?:\s{1,200}static\b)?", blank):
@@ -309,7 +317,9 @@ def _rewrite_static_shared(text: str) -> str:
 
 
 def _rewrite_noinline(text: str) -> str:
-    """A macro ``__noinline__`` would break the standard library's headers, which spell the attribute in this way."""
+    """Change ``__noinline__`` to an attribute. A macro ``__noinline__`` would break the standard library's headers,
+    which write the attribute as ``__attribute__((__noinline__))``.
+    """
     blank = blank_out(text)
     places = (match.span() for match in re.finditer(r"\b__noinline__\b", blank))
     apart = (one for one in places if not blank[max(0, one[0] - _SHORT) : one[0]].rstrip().endswith("("))

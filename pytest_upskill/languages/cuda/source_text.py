@@ -25,7 +25,9 @@ _BRACKET = re.compile(r"[()\[\]{}]")
 
 
 def blank_out(text: str, *, literals: bool = True) -> str:
-    """The text with spaces for comments and, unless they are to stay, ``literals``; positions and lines stay."""
+    """The text with comments and, if ``literals`` is True, literals replaced by spaces. Positions and lines stay the
+    same.
+    """
 
     def blank(match: re.Match[str]) -> str:
         return re.sub(r"[^\n]", " ", match[0]) if literals or match[0].startswith("/") else match[0]
@@ -34,7 +36,7 @@ def blank_out(text: str, *, literals: bool = True) -> str:
 
 
 def edited(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
-    """The text with pieces replaced, in one pass: building it anew for each of a thousand launches takes minutes."""
+    """The text with pieces replaced, in one pass. Copying it for each of a thousand launches would take minutes."""
     pieces, position = [], 0
     for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
         pieces += [text[position:start], new]
@@ -43,12 +45,12 @@ def edited(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
 
 
 def line_breaks(text: str) -> str:
-    """The line breaks in a text, with the backslashes that continue a macro over them."""
+    """The line breaks in a text, together with the backslashes that continue a macro over them."""
     return "".join(re.findall(r"\\?\n", text))
 
 
 def bracket_pairs(blank: str) -> dict[int, int]:
-    """The position of the closing bracket for each opening one that is closed; found in one pass."""
+    """The position of the closing bracket for each opening bracket that is closed. All are found in one pass."""
     pairs: dict[int, int] = {}
     opened: list[int] = []
     for match in _BRACKET.finditer(blank):
@@ -75,7 +77,7 @@ def closing_bracket(blank: str, start: int) -> int:
 
 
 def split_outside(text: str, mark: str, brackets: str = "()[]{}") -> list[str]:
-    """The pieces of a text between marks that stand in no bracket, comment or literal."""
+    """The pieces of a text between marks. Marks in brackets, comments or literals do not count."""
     depth, begin, pieces = 0, 0, []
     for match in re.finditer(f"[{re.escape(brackets + mark)}]", blank_out(text)):
         if match[0] != mark:

@@ -1,7 +1,8 @@
-"""The symbol policy: checks what a built object imports, defines and exports. Never reads the source.
+"""Checks what a built object imports, defines and exports (the symbol policy). Never reads the source.
 
-The object may call the CUDA runtime, and of the C and C++ libraries what computes, handles memory and text, and prints
-(``allowed_functions``). System calls in assembly import nothing; the sandbox refuses those.
+The object may call the CUDA runtime, and functions of the C and C++ libraries that compute, handle memory and text, or
+print (``allowed_functions``). System calls in assembly import nothing, so this policy does not see them; the sandbox
+refuses them.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ _LIBRARIES = re.compile(
     rf"{re.escape(RUNTIME)}|lib(stdc\+\+|c\+\+|c\+\+abi|gcc_s|unwind|m|mvec|c|pthread|rt)\.so(\.\d+)?|"
     r"ld-linux[\w.-]*\.so\.\d+"
 )
-"""Libraries that an object may need."""
+"""Matches the libraries that an object may need."""
 
 UNLISTED = "is not one of the functions that launchers may call (CUDA runtime, mathematics, memory, text, output)"
 _MOST_SHOWN = 5
 _LONGEST = 1024
-"""Characters of an imported name; templates that a kernel instantiates have longer ones, but are defined in it."""
+"""The most characters of an imported name. Names of templates that a kernel instantiates can be longer, but the kernel
+defines them and does not import them.
+"""
 
 _RULES = tuple((why, re.compile("|".join(patterns))) for why, *patterns in (
     ("load code while they run",
@@ -66,18 +69,20 @@ _RULES = tuple((why, re.compile("|".join(patterns))) for why, *patterns in (
      r"(cublas|cudnn|cufft|cusparse|cusolver|curand[A-Z]|cutensor|nccl|npp|nvjpeg)\w*|aoti_torch_\w*|_ZNK?(2at|5torch|3c10)\w*"),
     ("call the harness", r"upskill_(?!cpu_)\w*|_Z\w*7upskill\w*|_Py\w*|Py[A-Z]\w*"),
 ))  # fmt: skip
-"""Names that must not be imported; the text completes "kernels may not ..."."""
+"""Patterns of names that must not be imported. The text completes "kernels may not ..."."""
 
 _OF_PYTORCH = re.compile(r"_?Py|_Z\w*?(?:2at|3c10|5torch|6caffe2)")
 
 _RESERVED = re.compile(r"(__tsan|__ubsan|__asan)_\w*|upskill_\w*")
 _RESERVED_FUNCTIONS = re.compile(r"_*cuda[A-Z]\w*")
-"""Names of the harness and of the CUDA runtime: an object that defines such a function would replace theirs."""
+"""Matches functions of the CUDA runtime. If an object defined such a function, or a name of the harness
+(``_RESERVED``), it would replace the original.
+"""
 
 
 def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
-    """A message for each violation, at most six. ``kernel`` is the student's object if the library also has parts of
-    ours. Raises ToolchainError for a file that cannot be opened.
+    """A message for each violation; at most six, and then the number of the rest. ``kernel`` is the student's object,
+    if the library also has parts of ours. Raises ToolchainError if a file cannot be opened.
     """
     try:
         linked = elf.read(library)
@@ -93,8 +98,8 @@ def violations(library: Path, kernel: Path | None = None) -> tuple[str, ...]:
 
 
 def forbidden_calls(imports: Iterable[str]) -> Iterator[str]:
-    """A message for each function of CUDA or the system that kernels may not call, of those that a library of PyTorch
-    imports.
+    """A message for each function of CUDA or the system that a library of PyTorch imports, although kernels may not
+    call it.
     """
     for name in sorted(name for name in imports if len(name) <= _LONGEST and not _OF_PYTORCH.match(name)):
         if why := next((why for why, names in _RULES if names.fullmatch(name)), None):
@@ -103,7 +108,7 @@ def forbidden_calls(imports: Iterable[str]) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=64)
 def _exports(runtime: Path, changed: int) -> frozenset[str]:
-    """The names of the cpu device's runtime; those of the harness are among them, and have a rule."""
+    """The names that the cpu device's runtime exports. Some are names of the harness, which a rule forbids."""
     return elf.read(runtime).exports
 
 
@@ -139,6 +144,6 @@ _READABLE = (
 
 
 def _shown(name: str) -> str:
-    """A name in readable form, shortened: the object chooses its length."""
+    """A name in readable form. It is shortened, because the object chooses its length."""
     readable = next((words for pattern, words in _READABLE if pattern.fullmatch(name)), name)
     return repr(readable[:80])

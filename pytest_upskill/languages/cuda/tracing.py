@@ -13,15 +13,16 @@ from pytest_upskill.records import Call, Trace
 from pytest_upskill.sandbox.client import Order
 
 TRACED, PLACES = "traced.so", "places.txt"
-"""In the folder of a build: the library with coverage, and the return addresses of its calls of the coverage runtime,
-with ``b`` for a block and ``c`` for a comparison."""
+"""Files in the folder of a build. ``TRACED`` is the library with coverage. ``PLACES`` has the return addresses of its
+calls of the coverage runtime, each with ``b`` for a block or ``c`` for a comparison.
+"""
 
 _CALL = r"/<__sanitizer_cov_trace_%s@plt>/{n;s/^ *\([0-9a-f]*\):.*/%s \1/p}"
 LIST_PLACES = (
     f"objdump -d --no-show-raw-insn {TRACED} | "
     f"sed -n -e '{_CALL % ('pc', 'b')}' -e '{_CALL % ('[a-z]*_*cmp[0-9]', 'c')}' > {PLACES}"
 )
-"""A shell command that writes PLACES."""
+"""A shell command that writes the file PLACES."""
 
 _UNCHECKED = Order(checks=0)
 
@@ -29,7 +30,7 @@ _PLACE = re.compile(r"([bc]) ([0-9a-f]{1,16})")
 
 
 class CudaTracer:
-    """See ``languages.base.Tracer``. Owns a sandbox, which it starts with the first call."""
+    """Traces calls; see ``languages.base.Tracer``. It owns a sandbox, which it starts with the first call."""
 
     def __init__(self, library: Path, machine: Machine, timeout: float) -> None:
         self._library = library

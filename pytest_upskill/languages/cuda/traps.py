@@ -1,8 +1,9 @@
-"""Replaces what the host's compiler cannot compile, because only a GPU has it, by traps that report it when it runs.
+"""Replaces code that the host's compiler cannot compile because only a GPU has the feature. When a replacement (a trap)
+runs, it reports the feature.
 
-The compiler decides what is compiled: a name that it does not reach (in a branch that the preprocessor drops, or a
-comment) is none of its errors. A statement with a name of CUDA that the cpu device lacks becomes a trap; a declaration
-is taken out, and statements that use what it declared become traps in turn.
+The compiler decides which code counts: it reports no error for a name that it does not compile (in a comment, or in a
+branch that the preprocessor drops). A statement with a name of CUDA that the cpu device lacks becomes a trap. A
+declaration with such a name is removed, and statements that use the declared names become traps in turn.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 MOST_ROUNDS = 12
-"""Compilations in search of names; each brings up names that an earlier replacement leaves unknown."""
+"""The most compilations in search of names. Each finds names that became unknown by an earlier replacement."""
 
 _ERROR = re.compile(r"^(?P<file>[^:\n]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<text>.*)$")
 _EXPANSION = re.compile(
@@ -33,23 +34,23 @@ _WORD = re.compile(r"\w+")
 _USING = re.compile(r"\busing\s+namespace\s+([\w:]{1,200})")
 _MOST_NOTES = 12
 _MOST_WIDTH = 2000
-"""Notes of an error, and characters of a line, that are read."""
+"""The most notes of an error, and the most characters of a line, that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A name in an error of the compiler: where it stands, and whether the compiler does not know it."""
+    """A name in an error of the compiler: its place, and whether the name is unknown to the compiler."""
 
     name: str
     file: str
     line: int
     unknown: bool
     macro: tuple[str, int] | None = None
-    """The macro that has it, and the line that uses the macro."""
+    """The macro that contains the name, and the line that uses the macro; None if there is no macro."""
 
 
 def mentions(said: str) -> Iterator[Mention]:
-    """The names that a compiler's errors quote, and headers that it does not find."""
+    """The names that a compiler's errors quote, and the headers that it does not find."""
     lines = [line[:_MOST_WIDTH] for line in said.splitlines()]
     for number, line in enumerate(lines):
         if (error := _ERROR.match(line)) is None:
@@ -64,7 +65,7 @@ def mentions(said: str) -> Iterator[Mention]:
 
 
 def _macro(notes: Sequence[str]) -> tuple[str, int] | None:
-    """The outermost macro of an error's notes, and the line that uses it."""
+    """The outermost macro in an error's notes, and the line that uses it."""
     found = None
     for line in notes:
         if _ERROR.match(line):
@@ -80,18 +81,18 @@ class Traps:
 
     source: str
     exists: Callable[[str], bool]
-    """Whether CUDA has a name, with its namespaces, or a header."""
+    """Whether CUDA has a name (with its namespaces) or a header."""
     name_of_file: str
     _tainted: dict[str, str] = field(default_factory=dict)
-    """Names that declarations which were taken out declared, with the feature that they stand for."""
+    """The names that removed declarations declared, each with the feature that it stands for."""
     _opened: list[str] = field(init=False)
-    """The namespaces of ``using namespace``."""
+    """The namespaces in ``using namespace`` directives."""
 
     def __post_init__(self) -> None:
         self._opened = [re.sub(r"\s", "", found) for found in _USING.findall(self.source)]
 
     def replace(self, messages: str) -> bool:
-        """Replace what one compilation complained about; whether there was anything."""
+        """Replace the code that one compilation complained about. Returns whether anything was replaced."""
         data = self.source.encode("utf-8", errors="surrogateescape")
         if len(data) > MAX_PARSED:
             return False
@@ -108,7 +109,7 @@ class Traps:
         return bool(edits)
 
     def _need(self, node: Node, one: Mention) -> str | None:
-        """The feature that the name at a node stands for."""
+        """The feature that the name at a node stands for; None if it does not need a GPU."""
         if one.name in self._tainted:
             return self._tainted[one.name]
         if not one.unknown:
@@ -148,7 +149,7 @@ class _Places:
             stack += node.children
 
     def at(self, one: Mention) -> Sequence[Node]:
-        """Where a name stands; where the macro that has it is used, if it stands in none of the code."""
+        """The nodes where a name is. If the name is only inside a macro, the nodes where this macro is used."""
         found = self._found.get((one.line, one.name), ())
         if not found and one.macro:
             found = self._found.get((one.macro[1], one.macro[0]), ())
@@ -195,7 +196,7 @@ def _within_function(node: Node) -> bool:
 
 
 def _only_declares(statement: Node) -> bool:
-    """Whether a declaration computes nothing: no initializer, or an empty or literal one."""
+    """Whether a declaration computes nothing, because it has no initializer, or one that is empty or a literal."""
     if statement.type not in _SCOPES:
         return False
     stack = list(statement.children)
@@ -208,7 +209,7 @@ def _only_declares(statement: Node) -> bool:
 
 
 def _declared(statement: Node) -> Iterator[str]:
-    """The names that a declaration declares, members of classes included."""
+    """The names that a declaration declares, including members of classes."""
     stack = [statement]
     while stack:
         node = stack.pop()
@@ -232,14 +233,14 @@ def _declarator_names(node: Node) -> Iterator[str]:
 
 
 def _qualified(node: Node) -> str:
-    """The whole qualified name that an identifier belongs to: ``thrust::device_vector``."""
+    """The whole qualified name that an identifier belongs to, such as ``thrust::device_vector``."""
     scoped = ("qualified_identifier", "nested_namespace_specifier")
     *_, whole = (node, *itertools.takewhile(lambda above: above.type in scoped, ancestors(node)))
     return re.sub(r"\s+|<.*", "", text_of(whole)[:300], flags=re.DOTALL).removeprefix("::")
 
 
 def _outermost(edits: Mapping[tuple[int, int], str]) -> dict[tuple[int, int], str]:
-    """The edits that lie in no other."""
+    """The edits that are not inside another edit."""
     kept: dict[tuple[int, int], str] = {}
     last = -1
     for place in sorted(edits, key=lambda one: (one[0], -one[1])):
@@ -254,8 +255,8 @@ def trapped(
 ) -> str | None:
     """The source with traps, such that the compiler accepts it; None if its errors have other causes.
 
-    ``said`` are the compiler's messages about the source, and ``compile_it`` gives those about another one (empty: it
-    compiles).
+    ``said`` are the compiler's messages about the source. ``compile_it`` returns the messages about a changed source;
+    empty if it compiles.
     """
     traps = Traps(source.replace("\r\n", "\n"), exists, file)
     for _ in range(MOST_ROUNDS):

@@ -1,9 +1,9 @@
-"""Checks that the work a kernel does in Python does not grow with the sizes. Counts the work of judged calls.
+"""Checks that the work which a kernel does in Python does not grow with the sizes. Counts the work of judged calls.
 
-The work of a call is the instructions of its own code, the operators that torch dispatched, and an eighth of the peak
-bytes of Python objects (``sum(x.tolist())`` executes no instruction per element, but creates an object of each). It may
-be constant, grow with the logarithm of a size, or grow by a step for each large block, but not by a step for each
-element, row or column.
+The work of a call is the number of instructions of the kernel's own code, plus the number of operators that torch
+dispatched, plus an eighth of the peak bytes of Python objects. (``sum(x.tolist())`` executes no instruction for each
+element, but creates an object for each.) The work may be constant, grow with the logarithm of a size, or grow by a step
+for each large block, but not by a step for each element, row or column.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ from pytest_upskill.languages.python import SOURCE_NAME
 from pytest_upskill.records import Assertion, Call, TensorArgument
 
 MOST_ELEMENTS = 1 << 16
-"""The most elements of a call whose work is counted: a loop over this many takes a second."""
+"""Only calls with at most this many elements are counted. A loop over this many elements takes a second."""
 _KEPT = 64
 _LEAST, _RATIO = 16, 4
-"""Two calls are compared if a size is at least ``_LEAST`` and grows by the factor ``_RATIO``; otherwise a fixed
-number of blocks would count as growth."""
+"""Two calls are compared if a size is at least ``_LEAST`` in the smaller call and grows by the factor ``_RATIO``. With
+smaller sizes, a fixed number of blocks would count as growth.
+"""
 _PER_UNIT, _PER_DOUBLING, _FREE = 2, 200, 150
-"""Work allowed for each further unit of the size, for each doubling of any size, and in any case. A step of a tree
-takes about 150; the shortest loops take 8 instructions and an operator for each element."""
+"""The work that is allowed for each further unit of the size, for each doubling of any size, and in any case. One step
+of a tree reduction takes a work of about 150. The shortest loops take 8 instructions and an operator for each element.
+"""
 _BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The work of one call. ``lines`` maps lines of the source to executed instructions (0: code made at run time)."""
+    """The work of one call. ``lines`` maps lines of the source to executed instructions; line 0 stands for code that
+    was made at run time.
+    """
 
     instructions: int
     operators: int
@@ -42,7 +46,7 @@ class Counts:
 
 
 class Growth:
-    """Keeps calls of one dtype, and compares those whose sizes differ most."""
+    """Keeps calls of one dtype, and compares the calls whose sizes differ most."""
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
@@ -61,7 +65,9 @@ class Growth:
             self._largest = {name: max(size, self._largest.get(name, 0)) for name, size in sizes.items()}
 
     def assertion(self, count: Callable[[Call], Counts | str]) -> Assertion:
-        """The assertion; ``count`` repeats a call and returns its work, or why it cannot be counted."""
+        """The assertion ``vectorised``. ``count`` repeats a call, and returns its work or why the work cannot be
+        counted.
+        """
         if self._broken:
             return Assertion("vectorised", False, "not tried: the function did not run")
         known: dict[int, Counts | str] = {}
@@ -80,7 +86,9 @@ class Growth:
         return Assertion("vectorised", True, "" if known else "not measured: all examples are of about the same size")
 
     def _pairs(self) -> Iterator[tuple[str, Call, Call]]:
-        """For each size, a call in which it is large and one with a fraction of that; other sizes grow little."""
+        """For each size, two calls: in one the size is large, in the other it is a fraction of that, and other sizes
+        differ little.
+        """
         for size in {name: None for call in self._calls for name in _sizes(call)}:
             having = [(call, _sizes(call)[size]) for call in self._calls if size in _sizes(call)]
             most = max(found for _, found in having)
@@ -103,7 +111,7 @@ def _sizes(call: Call) -> Mapping[str, int]:
 
 
 def _doublings(small: Call, large: Call, without: str = "elements") -> Mapping[str, float]:
-    """The number of doublings of each axis from one call to the other; the axis ``without`` does not count."""
+    """How often each axis doubles from one call to the other. The axis ``without`` does not count."""
     before, after = _sizes(small), _sizes(large)
     grown = {name: size / before[name] for name, size in after.items() if before.get(name, 0) and name != without}
     return {name: log2(ratio) for name, ratio in grown.items() if ratio > 1 and name != "elements"}

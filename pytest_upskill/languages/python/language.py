@@ -1,6 +1,6 @@
-"""The language ``python`` and its calls: see ``languages.base``.
+"""The language ``python`` and its calls. See ``languages.base``.
 
-Outputs are bytes, judged elsewhere. What the worker reports about its kernel is evidence, not proof.
+Outputs are bytes, which other code judges. What the worker reports about its kernel is evidence, not proof.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _FILE = "kernel.json"
 
 
 class PythonLanguage:
-    """Functions of torch, on the cpu only. Nothing is compiled: a build is one file."""
+    """Functions of torch, on the cpu only. Nothing is compiled: a build is one file with the source and the entry."""
 
     name = "python"
     source_name = SOURCE_NAME
@@ -59,7 +59,9 @@ class PythonLanguage:
         return f"python {sys.version}"
 
     def build(self, sources: Mapping[str, str], entry: str, machine: Machine, *, checked: bool = True) -> Build:
-        """``entry`` is JSON: ``name``, ``results`` (names), ``forbid`` (operators) and ``vectorised``."""
+        """Make a build. ``entry`` is JSON with ``name``, ``results`` (names), ``forbid`` (operators) and
+        ``vectorised``.
+        """
         plain = {"source": sources[self.source_name], "source_name": self.source_name, "entry": json.loads(entry)}
         text = json.dumps(plain)
 
@@ -81,7 +83,7 @@ class PythonLanguage:
         return mutants.source_mutants(source, count, seed)
 
     def line_to_show(self, source: str, output: str | None) -> tuple[int, str] | None:
-        """None, because no line of a function of tensors writes single elements."""
+        """Returns None, because no line of a function of tensors writes single elements."""
 
     def same_code(self, original: Build, mutant: Build, *, in_body: bool) -> bool:
         libraries = [build.library for build in (original, mutant) if build.library is not None]
@@ -91,7 +93,7 @@ class PythonLanguage:
 
 
 def fingerprint(source: str) -> object:
-    """A value that is equal for sources of equal bytecode, whatever their line numbers; None for a syntax error."""
+    """A value that is equal for sources with equal bytecode, whatever their line numbers; None for a syntax error."""
     try:
         return _of(compile(source, "kernel.py", "exec", dont_inherit=True))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -105,7 +107,9 @@ def _of(code: types.CodeType) -> tuple[object, ...]:
 
 
 class PythonExecutor(Executor):
-    """Owns its worker, which it starts on demand, also after the worker has ended. For one thread at a time."""
+    """Calls one kernel in a worker. The worker is started when it is needed, also after an earlier worker has ended.
+    Use it in one thread at a time.
+    """
 
     def __init__(self, kernel: Path, server: WorkerServer, limits: Limits, *, filtered: bool) -> None:
         """``kernel`` is the file of the build. Raises SandboxError if it cannot be opened."""
@@ -140,7 +144,9 @@ class PythonExecutor(Executor):
         return () if self._growth is None else (self._growth.assertion(self._count),)
 
     def _count(self, call: Call) -> Counts | str:
-        """The work of a call, or why it cannot be counted. Two uncounted calls come first, for work on first use."""
+        """The work of a call, or why it cannot be counted. Two calls are made before without counting, because the
+        first calls do additional set-up.
+        """
         outputs: list[Mapping[str, Any]] = []
         for count in (False, False, True):
             answer, counts = self._call(call, POISON_OF_REPEATS, count=count)
@@ -152,7 +158,7 @@ class PythonExecutor(Executor):
         return counts or "its process did not tell"
 
     def _call(self, call: Call, poison: int, **options: object) -> tuple[Answer, Counts | None]:
-        """``options`` are further parts of the request: ``count=True`` counts the work."""
+        """Make a call. ``options`` are further parts of the request; ``count=True`` counts the work."""
         places = Places(call)
         try:
             if self._process is None:
@@ -183,7 +189,7 @@ class PythonExecutor(Executor):
             raise
 
     def _note(self, plain: Mapping[str, Any]) -> None:
-        """Record the forbidden operators of a call, which the worker reports."""
+        """Record the forbidden operators that the worker reports for a call."""
         for name, called, line in plain["seen"]:
             place = f"{SOURCE_NAME}:{line}: " if line else ""
             shown = f" (as '{findings.clean(called)[:80]}')" if called != name else ""
@@ -193,7 +199,7 @@ class PythonExecutor(Executor):
             self._seen.setdefault(name, message)
 
     def stop(self) -> None:
-        """End the process, whatever it is doing; the next call starts another."""
+        """End the process, whatever it is doing. The next call starts a new process."""
         process, self._process = self._process, None
         if process is not None:
             process.end()
@@ -206,7 +212,7 @@ class PythonExecutor(Executor):
 
 
 def _plain(argument: TensorArgument | ScalarArgument, offset: int) -> dict[str, Any]:
-    """An argument in a request."""
+    """An argument as plain data, for a request."""
     if isinstance(argument, ScalarArgument):
         return {"name": argument.name, "value": argument.value}
     plain = {"name": argument.name, "role": argument.role, "dtype": argument.dtype, "shape": list(argument.shape)}
@@ -214,7 +220,7 @@ def _plain(argument: TensorArgument | ScalarArgument, offset: int) -> dict[str, 
 
 
 def _changed(places: Places, memory: memoryview) -> list[Finding]:
-    """A finding for each input that the call changed."""
+    """A finding for each input that the call has changed."""
     advice = "work on a copy, as 'x.clone()' makes one"
     return [
         Finding("inputs", "input-modified", f"argument '{argument.name}' was changed in place; {advice}")
@@ -224,7 +230,7 @@ def _changed(places: Places, memory: memoryview) -> list[Finding]:
 
 
 def _parsed(reply: bytes, nonce: bytes) -> Mapping[str, Any] | Finding:
-    """The reply as plain data of the right types, or the finding that it breaks the protocol."""
+    """The reply as plain data of the right types. If the reply breaks the protocol, a finding."""
     try:
         plain: Any = json.loads(reply.removeprefix(nonce)) if reply.startswith(nonce) else None
         seen = [(str(name), str(called), _line(line)) for name, called, line in plain.get("seen", ())]
@@ -239,7 +245,7 @@ def _line(value: object) -> int | None:
 
 
 def _finding(plain: Mapping[str, Any], seconds: float) -> Finding | None:
-    """Why there is no result, as a finding for ``runs``; None if there is one."""
+    """Why there is no result, as a finding for ``runs``; None if there is a result."""
     kind, line, message = plain["kind"], plain["line"], findings.clean(plain["message"])
     if kind is None:
         return None

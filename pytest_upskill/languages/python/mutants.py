@@ -1,4 +1,4 @@
-"""Mutants of a Python source: one small change each, a mistake that people make."""
+"""Makes mutants of a Python source. Each has one small change, a mistake that people make."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _TWINS = {
 }  # fmt: skip
 _TWINS |= {twin: name for name, twin in _TWINS.items()}
 _DROPPED = ("abs", "clamp", "clamp_min", "clamp_max", "exp", "log", "neg", "sqrt", "square", "flip", "double", "float")
-"""Methods that keep the tensor's shape, so that the source works without them."""
+"""Methods that can be dropped, because they keep the tensor's shape, so the source works without them."""
 
 
 def source_mutants(source: str, count: int, seed: int) -> Sequence[SourceMutant]:
-    """At most ``count`` mutants, one of each kind in turn; none for a source with a syntax error."""
+    """At most ``count`` mutants, taken from each kind in turn. There are none for a source with a syntax error."""
     try:
         tree = parse_module(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

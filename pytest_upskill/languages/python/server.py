@@ -1,7 +1,7 @@
 """The parent's side of the confined process that imports torch once and forks workers, and of these workers.
 
-There is one server for each confinement in each of our processes. It starts with the first worker, starts again after
-it has ended, and ends with the parent.
+Each of our processes has one server for each confinement. A server starts with its first worker, starts again if it has
+ended, and ends with our process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from pytest_upskill.sandbox.message_process import Limits, MessageProcess, Print
 WORKER = Path(__file__).resolve().with_name("worker.py")
 _SANDBOX = Path(seccomp.__file__).resolve().parent
 _START_SECONDS = 300.0
-"""Importing torch takes 3 s; on a busy machine with a cold disk, up to fifty times that."""
+"""The limit on the start of a server. Importing torch takes 3 s, but up to fifty times that on a busy machine with a
+cold disk.
+"""
 _ANSWER_SECONDS = 10.0
 _WORKER_START_SECONDS = 30.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -41,9 +43,10 @@ _MESSAGE_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What serves: a program as ``worker.py``, the folders from which it imports, and further ones that it reads.
+    """A program that serves workers, such as ``worker.py``, the folders from which it imports, and further folders that
+    it reads.
 
-    With ``scratch`` it can write to a folder of its own, whose path is in its environment.
+    If ``scratch`` is True, the program can write to a folder of its own, whose path is in its environment.
     """
 
     script: Path
@@ -53,11 +56,11 @@ class Program:
 
 
 _RESOURCES = Resources(cpu_seconds=1_000_000, memory=1 << 42, file_size=1 << 30, open_files=1024, processes=4096)
-"""Of a server with a folder of its own; its workers have tighter limits."""
+"""The limits of a server with a folder of its own. Its workers have tighter limits."""
 
 
 class WorkerServer:
-    """Starts workers as forks of a confined process. Thread-safe. Raises SandboxError if it cannot start one."""
+    """Starts workers as forks of a confined process. Thread-safe. Raises SandboxError if it cannot start a worker."""
 
     def __init__(self, confinement: Confinement, program: Program | None = None) -> None:
         self._confinement = confinement
@@ -66,13 +69,13 @@ class WorkerServer:
         self._running: _Running | None = None
 
     def start(self, files: Sequence[int], limits: Limits) -> Worker:
-        """A new worker, which gets the open files: its channel, shared memory, output pipe, and kernel."""
+        """Start a worker. It gets the open files: its channel, its shared memory, its output pipe, and its kernel."""
         plain = {"memory": limits.memory, "cpu_seconds": limits.cpu_seconds, "file_size": limits.file_size}
         message = json.dumps({**plain, "seconds": limits.seconds}).encode()
         with self._lock:
             try:
                 return self._usable().start(files, message)
-            except OSError:  # it has just ended: one more attempt
+            except OSError:  # the server has just ended, so one more attempt follows
                 self.close()
             try:
                 return self._usable().start(files, message)
@@ -86,13 +89,13 @@ class WorkerServer:
         return self._running
 
     def clear(self, folder: str) -> None:
-        """Remove the folder of a worker that has ended, in the server's own folder."""
+        """Remove the folder of a worker that has ended. The folder lies in the server's own folder."""
         with self._lock:
             if self._running is not None and self._running.is_ours():
                 self._running.clear(folder)
 
     def close(self) -> None:
-        """End the process and all workers."""
+        """End the server and all its workers."""
         with self._lock:
             if self._running is not None:
                 self._running.end()
@@ -104,7 +107,7 @@ class Worker:
     """A fork of the server."""
 
     status: Callable[[float], int | None]
-    """Waits up to the given seconds; returns the exit status as a shell sees it, None while the worker is running."""
+    """Waits up to the given seconds. Returns the exit status as a shell sees it, or None if it is running."""
     end: Callable[[], None]
     """Kills the worker and waits for its end."""
 
@@ -142,7 +145,9 @@ class _Running(process.ConnectedProcess):
         self._remove()
 
     def is_ours(self) -> bool:
-        """Whether this process started it (not a process that forked this one), and it is still running."""
+        """Whether the server was started by this process (not by a process that this one was forked from), and is
+        running.
+        """
         return self._owner == os.getpid() and self._finalizer.alive and not process.has_ended(self._process, 0)
 
     def _await_ready(self) -> None:
@@ -160,7 +165,7 @@ class _Running(process.ConnectedProcess):
         )
 
     def start(self, files: Sequence[int], limits: bytes) -> Worker:
-        """Raises OSError if the process has ended."""
+        """Start a worker. Raises OSError if the server has ended."""
         with self._lock:
             self._count += 1
             number = self._count.to_bytes(8, "little")
@@ -168,7 +173,7 @@ class _Running(process.ConnectedProcess):
             return Worker(partial(self._status, number), partial(self._kill, number))
 
     def _status(self, number: bytes, seconds: float) -> int | None:
-        """See ``Worker.status``. When the server has ended, its workers have, too."""
+        """See ``Worker.status``. If the server has ended, its workers have ended, too."""
         deadline = time.monotonic() + seconds
         with self._lock:
             while number not in self._ended:
@@ -208,7 +213,9 @@ def _closing(scratch: contextlib.ExitStack, owner: int) -> None:
 
 @contextlib.contextmanager
 def _own_folder() -> Iterator[Path]:
-    """A folder for a server. What lies there in the end may not be listed, unless that is allowed again."""
+    """A folder for a server. At the end, the folders in it may lack read permission, so it is restored before they are
+    removed.
+    """
     with Cache().scratch() as folder:
         try:
             yield folder
@@ -231,10 +238,10 @@ def torch_folders() -> tuple[Path, ...]:
 
 
 class KernelProcess(MessageProcess):
-    """A worker that holds one kernel. Raises SandboxError if it cannot be started."""
+    """A worker that runs one kernel. Raises SandboxError if it cannot be started."""
 
     def __init__(self, server: WorkerServer, kernel: int, limits: Limits, *, filtered: bool) -> None:
-        """``kernel`` is the open file that holds it; ``filtered`` says that system calls can be filtered here."""
+        """``kernel`` is the descriptor of the kernel's file. ``filtered``: system calls can be filtered here."""
         super().__init__(limits)
         output, written = os.pipe2(os.O_CLOEXEC)
         self._output = PrintedOutput(output, limits.output_bytes)

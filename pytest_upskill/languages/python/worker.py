@@ -1,15 +1,17 @@
-"""The process that imports torch once, and its forks, in each of which one kernel lives. Stands alone: it imports
-torch, the standard library, ``worker_kernel`` beside it, and ``seccomp`` of the sandbox, whose folder it gets.
+"""The process that imports torch once, and its forks; in each fork lives one kernel. It imports only torch, the
+standard library, ``worker_kernel`` beside it, and ``seccomp`` from the sandbox's folder, which is an argument.
 
 Started as ``python -I -S worker.py CONTROL SANDBOX FILTER FILTER PATHS...``: an inherited socket that keeps the bounds
-of messages, the folder of ``seccomp``, two filters of system calls, and folders in which torch is found. On CONTROL
-come ``start`` (with four open files: the worker's own channel, the shared memory of its tensors, where it prints, and
-the kernel; and its limits), ``end``, and ``clear`` with the folder of a worker that has ended. For each worker that has
-ended, its number and its status go back. The server itself never sees a kernel.
+of messages, the folder of ``seccomp``, two filters of system calls, and folders in which torch is found. On CONTROL the
+server receives ``start`` (with a worker's limits and four open files: the worker's own channel, the shared memory of
+its tensors, the pipe to which it prints, and the kernel), ``end``, and ``clear`` with the folder of a worker that has
+ended. For each worker that has ended, it sends back the worker's number and exit status. The server itself never loads
+a kernel.
 
-A worker is a fork without threads, files, sockets or new processes (a filter of system calls, put on after the fork).
-Each message on its channel is one call: 8 bytes that the answer begins with, and JSON. What a worker says is untrusted
-once it has loaded its kernel: the parent judges bytes in the shared memory, and the way in which the process ends.
+A worker is a fork that cannot create threads, files, sockets or processes, because it installs a filter of system calls
+after the fork. Each message on its channel is one call: 8 bytes with which the answer must begin, and JSON. What a
+worker says is untrusted as soon as it has loaded its kernel. The parent judges only the bytes in the shared memory, and
+the way in which the process ends.
 """
 
 import gc
@@ -31,15 +33,15 @@ _WITH_TORCH = (
     "torch", "torchgen", "functorch", "typing_extensions", "sympy", "mpmath", "networkx", "jinja2", "markupsafe",
     "fsspec", "filelock",
 )  # fmt: skip
-"""What can be imported beside the standard library: torch and what it needs itself."""
+"""What can be imported besides the standard library: torch and the packages that torch needs."""
 
 MORE: "set[str]" = set()
-"""What can be imported besides: the packages that a kernel itself consists of."""
+"""Further packages that can be imported: those of which a kernel itself consists."""
 _OURS = ("seccomp", "worker_kernel", "worker_watch")
 
 
 class OnlyTorch:
-    """A finder that finds nothing, and refuses everything but torch and the standard library."""
+    """An import finder that finds nothing, and refuses everything except torch and the standard library."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         top = name.partition(".")[0]
@@ -63,9 +65,9 @@ import worker_kernel  # type: ignore[import-not-found]  # noqa: E402
 del sys.path[:2]
 
 KERNEL: Any = worker_kernel.Kernel
-"""What is made of a kernel's plan in a fork, before the fork gives up its rights."""
+"""The class whose instance is made from a kernel's plan, in a fork, before the fork gives up its rights."""
 SCRATCH = ""
-"""The folder in which kernels have folders of their own, which ``clear`` removes; empty if they have none."""
+"""The folder in which each kernel has its own folder, which ``clear`` removes; empty if kernels have no folders."""
 
 
 def main() -> None:
@@ -126,7 +128,7 @@ def status_of(process: int) -> int:
 
 
 def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str, float]") -> None:
-    """In the fork: closes what a kernel does not need, and serves the calls of one kernel. Does not return."""
+    """In the fork: close what a kernel does not need, and serve the calls of one kernel. Does not return."""
     try:
         channel, shared, output, source = files
         for descriptor in inherited:
@@ -153,10 +155,10 @@ def become_worker(inherited: "list[int]", files: "list[int]", limits: "dict[str,
 
 
 def limit_resources(limits: "dict[str, float]") -> None:
-    """Set limits that cannot be raised again; memory that torch already uses does not count."""
+    """Set limits that cannot be raised again. Memory that torch already uses does not count."""
     memory = int(limits["memory"])
     seccomp.limit(resource.RLIMIT_CORE, 0)
-    seccomp.limit(resource.RLIMIT_AS, memory + (seccomp.address_space() or 4 << 30))  # an estimate without /proc
+    seccomp.limit(resource.RLIMIT_AS, memory + (seccomp.address_space() or 4 << 30))  # an estimate if /proc is missing
     seccomp.limit(resource.RLIMIT_DATA, memory + (1 << 30))
     seccomp.limit(resource.RLIMIT_CPU, int(limits["cpu_seconds"]))
     seccomp.limit(resource.RLIMIT_FSIZE, int(limits["file_size"]))
@@ -164,7 +166,7 @@ def limit_resources(limits: "dict[str, float]") -> None:
 
 
 class Late(BaseException):
-    """The time of a call is nearly over. It is raised in the kernel, so that its line is known."""
+    """Raised in the kernel when the time of a call is nearly over, so that the kernel's current line is known."""
 
 
 def work(channel: socket.socket, shared: int, kernel: "Any", seconds: float) -> None:

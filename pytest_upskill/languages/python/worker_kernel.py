@@ -1,4 +1,4 @@
-"""One kernel in a worker: loads its source, calls it, checks its results. Imports only ``worker_watch`` beside it."""
+"""Runs one kernel in a worker: loads it, calls it, checks its results. Of ours, imports only ``worker_watch``."""
 
 import math
 import mmap
@@ -15,7 +15,7 @@ _MESSAGE_LENGTH = 800
 
 
 def prepare_torch() -> None:
-    """One thread; NaN in memory that is allocated and not written; torch's set-up on first use done in advance."""
+    """Prepare torch: use one thread, fill newly allocated memory with NaN, and do the set-up of a first use now."""
     torch.set_num_threads(1)
     torch._C._set_deterministic_algorithms(True, warn_only=True)  # the public function imports torch's compiler
     x = torch.ones(4, 4)
@@ -24,13 +24,15 @@ def prepare_torch() -> None:
 
 
 def seed_generators() -> None:
-    """Seed anew; otherwise all forks have the same random numbers, and random results appear deterministic."""
+    """Seed the generators anew. Otherwise all forks would have the same random numbers, so random results would look
+    deterministic.
+    """
     random.seed()
     torch.seed()
 
 
 def describe(error: BaseException) -> str:
-    """The type of an exception and its message, which the kernel's own code may compute."""
+    """The type of an exception, and its message. The message may be computed by the kernel's own code."""
     try:
         text = str(error)
     except BaseException:
@@ -47,7 +49,7 @@ def line_of(error: BaseException) -> "int | None":
 
 
 class Kernel:
-    """The function that a source defines; the first call loads it."""
+    """The function that a source defines. The first call loads it."""
 
     def __init__(self, plan: "dict[str, object]") -> None:
         entry = plan["entry"]
@@ -59,7 +61,7 @@ class Kernel:
         self.function: object = None
 
     def call(self, request: "dict[str, object]", memory: mmap.mmap) -> "dict[str, object]":
-        """One call. Raises what the kernel raises; a wrong result gives a ``kind`` and a ``message``."""
+        """Make one call. Raises what the kernel raises. A wrong kind of result gives a ``kind`` and a ``message``."""
         outputs: dict[str, torch.Tensor] = {}
         arguments: list[object] = []
         for one in request["arguments"]:  # type: ignore[attr-defined]
@@ -78,7 +80,7 @@ class Kernel:
         return {"kind": "result", "message": problem, "line": None} if problem else {"counts": counts}
 
     def loaded(self) -> "types.FunctionType":
-        """The function; runs the source if that has not been done."""
+        """The function. The source is run first if it has not been run yet."""
         if self.function is None:
             module = types.ModuleType("kernel")
             module.__file__ = worker_watch.SOURCE_NAME
@@ -88,7 +90,7 @@ class Kernel:
         return self.function  # type: ignore[return-value]
 
     def store(self, result: object, outputs: "dict[str, torch.Tensor]", given: "list[object]") -> str:
-        """Copy the results into the shared memory; returns what is wrong with them, or an empty text."""
+        """Copy the results into the shared memory. Returns what is wrong with them; empty if nothing is."""
         if not self.results:
             returned_own = any(result is one for one in given)
             return "" if result is None or returned_own else f"returned {kind_of(result)}, where None was asked for"
@@ -108,7 +110,7 @@ class Kernel:
 
 
 def mismatch(value: object, wanted: "torch.Tensor") -> str:
-    """How a result differs from what was asked for; empty if it does not."""
+    """How a result differs from what was asked for; empty if it does not differ."""
     if type(value) is not torch.Tensor:
         return f"{kind_of(value)}, where a tensor was asked for"
     if value.layout is not torch.strided:
@@ -124,7 +126,7 @@ def mismatch(value: object, wanted: "torch.Tensor") -> str:
 
 
 def kind_of(value: object) -> str:
-    """The kind of a value in words; calls none of its methods."""
+    """Describe the kind of a value. This calls none of the value's methods."""
     kind = type(value)
     if value is None:
         return "None"

@@ -1,6 +1,6 @@
 """Records the operators that a kernel calls in a worker, and its work. Imports torch and the standard library only.
 
-A kernel shares the process with this code and could tamper with it: its records are evidence, not proof.
+A kernel shares the process with this code and could tamper with it, so the records are evidence, not proof.
 """
 
 import os
@@ -26,14 +26,16 @@ def line_now() -> "int | None":
 
 
 def bare(name: str) -> str:
-    """An operator's name without namespace, overload and underscores: ``softmax`` of ``aten::_softmax.out``."""
+    """An operator's name without namespace, overload and leading underscores, such as ``softmax`` for
+    ``aten::_softmax.out``.
+    """
     return name.rpartition("::")[2].partition(".")[0].removeprefix("special_").strip("_")
 
 
 class Watcher:
     """Records the operators that are called while it is entered. A torch function mode sees functions of torch and
-    methods of tensors; the profiler's records of the dispatcher also cover C++, TorchScript, and code that disables
-    modes.
+    methods of tensors. The profiler's records of the dispatcher also include calls from C++ and TorchScript, and from
+    code that disables modes.
     """
 
     def __init__(self, names: "frozenset[str]", seen: "dict[str, tuple[str, int | None]] | None" = None) -> None:
@@ -72,7 +74,7 @@ def record() -> None:
 
 
 def recorded() -> "list[tuple[str, str]] | None":
-    """The records as (kind, name), where kinds are ``push`` and ``pop``; None if the kernel has ended recording."""
+    """The records as (kind, name), where kind is ``push`` or ``pop``; None if the kernel has ended the recording."""
     try:
         threads = profiler._disable_profiler_legacy()
     except RuntimeError:
@@ -81,8 +83,8 @@ def recorded() -> "list[tuple[str, str]] | None":
 
 
 def called(events: "list[tuple[str, str]]") -> "list[str]":
-    """The operators that were called, without those inside another operator, unless that is a composite: ``mean`` does
-    not count as ``sum``, but ``softmax`` counts as ``_softmax``.
+    """The operators that were called. An operator that is called inside another one does not count, unless the outer
+    operator is composite: ``mean`` does not count as ``sum``, but ``softmax`` counts as ``_softmax``.
     """
     names: list[str] = []
     inside: list[bool] = []
@@ -97,7 +99,7 @@ def called(events: "list[tuple[str, str]]") -> "list[str]":
 
 
 def is_composite(name: str, known: "dict[str, bool]" = {}) -> bool:  # noqa: B006 - a cache
-    """Whether an operator is defined by others (CompositeImplicitAutograd)."""
+    """Whether an operator is implemented by calling other operators (CompositeImplicitAutograd)."""
     if name not in known:
         packet = getattr(torch.ops.aten, name[6:], None)
         overloads = [one for one in packet.overloads() if "out" not in one and "name" not in one] if packet else []
@@ -106,7 +108,9 @@ def is_composite(name: str, known: "dict[str, bool]" = {}) -> bool:  # noqa: B00
 
 
 def has_composite_kernel(name: str) -> bool:
-    """Whether an overload is defined by others; False for those of TorchScript, which the dispatcher does not have."""
+    """Whether an overload is implemented by calling other operators. False for TorchScript's overloads, because the
+    dispatcher does not have them.
+    """
     try:
         return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"))
     except RuntimeError:
@@ -114,9 +118,10 @@ def has_composite_kernel(name: str) -> bool:
 
 
 def counted(function: "types.FunctionType", arguments: "list[object]") -> "tuple[dict[str, object], object]":
-    """The work of one call (executed instructions by line, dispatcher calls, peak bytes of Python objects), its result.
+    """Make one call and count its work: executed instructions by line, dispatcher calls, and peak bytes of Python
+    objects. Returns the work and the result of the call.
 
-    Code of the kernel counts, including code made at run time; code of torch and the standard library does not.
+    Code of the kernel counts, including code that is made at run time. Code of torch and the standard library does not.
     """
     instructions: dict[int, int] = {}
     own: dict[str, bool] = {}

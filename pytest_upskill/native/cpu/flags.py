@@ -59,10 +59,10 @@ STUDENT_FLAGS = (
     "-std=c++17",
     "-O1",
     "-g1",
-    "-gdwarf-4",  # of version 5, older addr2lines take another file's lines for the source's
+    "-gdwarf-4",  # with version 5, older addr2lines confuse lines of other files with the source's
     "-fPIC",
-    "-fno-plt",  # every access calls the runtime
-    "-ftree-vrp",  # leaves out checks of indices that are within their array in any case
+    "-fno-plt",  # faster, because every access calls the runtime
+    "-ftree-vrp",  # removes checks of indices that are always within their array
     "-w",
     "-fmax-errors=20",
     "-fdiagnostics-color=never",
@@ -74,7 +74,7 @@ STUDENT_FLAGS = (
     "-fdata-sections",  # for ASSEMBLE
     "-fwrapv-pointer",
     # The runtime implements these sanitizers' entry points; their own libraries are never linked.
-    # With the last, signed numbers that run over wrap around and are noted; -fwrapv would switch it off.
+    # With signed-integer-overflow, an overflow wraps around and is noted. -fwrapv would switch it off.
     "-fsanitize=thread,alignment,bounds,signed-integer-overflow",
     "--param=tsan-instrument-func-entry-exit=0",
     "--param=tsan-distinguish-volatile=1",
@@ -87,7 +87,7 @@ _GCC_ONLY = ("-ftree-vrp", "-fno-gnu-unique", "-fmax-errors=", "--param=", "-fda
 def student_flags(family: str) -> tuple[str, ...]:
     """STUDENT_FLAGS for a compiler family: "gcc" or "clang"."""
     if family == "gcc":
-        # A comma would end the path. clang has no such option: its __shared__ variables are adjacent.
+        # A comma would end the path. clang has no -wrapper, so its __shared__ variables are adjacent.
         return STUDENT_FLAGS if "," in str(ASSEMBLE) else (*STUDENT_FLAGS, "-wrapper", f"/bin/sh,{ASSEMBLE}")
     return (*(flag for flag in STUDENT_FLAGS if not flag.startswith(_GCC_ONLY)), "-ferror-limit=20")
 

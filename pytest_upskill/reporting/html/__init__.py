@@ -1,1 +1,1 @@
-"""The HTML report: one file without network access, whose script shows what a model wrote as text only."""
+"""The HTML report: one file that needs no network. Its script shows a model's text as text only, never as markup."""

@@ -1,7 +1,7 @@
 """The data of the page: an index of all items, and their details in blocks that the page unpacks when it needs them.
 
-Every text is made visible here: control, format and surrogate characters become ``⟨U+202E⟩``, so that no text can
-change the order in which a person reads it. The page shows texts through ``textContent``.
+Every text is made visible here. Control, format and surrogate characters become texts such as ``⟨U+202E⟩``, so that no
+text can change the order in which a person reads it. The page shows texts through ``textContent``.
 """
 
 import base64
@@ -18,14 +18,14 @@ from pytest_upskill.reporting.failure import one_line
 from pytest_upskill.reporting.view import View
 
 BLOCK = 50
-"""Items whose details are packed together."""
+"""The number of items whose details are packed together in one block."""
 LONGEST = 65_536
-"""Characters of a text; if there are many items, each may be shorter."""
+"""The maximum length (in characters) of a text. If there are many items, the limit for each is lower."""
 LONGEST_REASONING = 16_384
 _LEAST = 2_000
 _ALL_REPLIES = 30_000_000
 _ALL_REASONING = 8_000_000
-"""Characters of all items together, which bound the size of the page."""
+"""The maximum number of characters of all items together, which limits the size of the page."""
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
@@ -34,14 +34,16 @@ _HIDDEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with every character that a reader cannot see as ``⟨U+202E⟩``; tabs and line ends stay."""
+    """Return the text with each invisible character replaced by its code, such as ``⟨U+202E⟩``. Tabs and line ends
+    stay.
+    """
     if text.isascii() and (text.isprintable() or text.replace("\n", "").replace("\t", "").isprintable()):
-        return text  # nearly all texts, in a tenth of the time
+        return text  # holds for nearly all texts, and takes a tenth of the time
     return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text.replace("\r\n", "\n"))
 
 
 def packed(data: Any) -> str:
-    """JSON, compressed, in base64: nothing in it can end the element that holds it."""
+    """Return the data as compressed JSON in base64, which cannot end the HTML element that contains it."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(gzip.compress(text.encode(), 4, mtime=0)).decode()
 
@@ -57,12 +59,12 @@ class PageData:
         self._pieces: dict[str, int] = {}
         self._prompts: list[list[int]] = []
         self._numbers: dict[str, int] = {}
-        """By digest: the place of a prompt in the list."""
+        """The index of a prompt in the list of prompts, by the prompt's digest."""
 
     def blocks(self, pool: Executor) -> Iterator[tuple[str, Future[str]]]:
-        """The name and the content of each block: ``index``, ``items-0``, ``items-1``, ..., ``prompts``.
+        """Yield the name and the content of each block: ``index``, ``items-0``, ``items-1``, ..., ``prompts``.
 
-        ``pool`` has threads: zlib compresses on several cores at once.
+        ``pool`` should have several threads, because zlib then compresses on several cores at once.
         """
         items = self._view.items
         texts = {item.prompt_digest: item.prompt for item in items if item.prompt}
@@ -95,8 +97,9 @@ class PageData:
         return flags
 
     def _entry(self, item: Outcome) -> list[Any]:
-        """An item in the index: arm, trial, verdict, cause, why it did not pass, the verdict of the
-        earlier run, id."""
+        """Return an item's entry in the index: arm, trial, verdict, cause, why it did not pass, the verdict of the
+        earlier run, and id.
+        """
         verdict = item.verdict
         failed = verdict.kind is VerdictKind.FAILED
         cause = verdict.headline.name if failed and verdict.headline else verdict.kind.value
@@ -131,11 +134,13 @@ class PageData:
         return {name: value for name, value in details.items() if value or value == 0}
 
     def _source(self, item: Outcome) -> dict[str, Any]:
-        """The kernel: its place in the reply where the reply has it, which saves a fifth of the page's data."""
+        """Return the kernel's source, or its position in the reply if the reply contains it. This saves a fifth of the
+        data.
+        """
         source, reply = self._text(item.source), self._text(item.reply)
         if not (isinstance(source, str) and isinstance(reply, str) and source and reply.isascii() and source in reply):
             return {"source": source}
-        start = reply.index(source)  # of ASCII, since the page counts in UTF-16
+        start = reply.index(source)  # the reply is ASCII, because the page counts in UTF-16
         return {"source_at": [start, start + len(source)]}
 
     def _counterexample(self, found: Counterexample) -> dict[str, Any]:
@@ -157,7 +162,9 @@ class PageData:
         }  # fmt: skip
 
     def _prompt(self, item: Outcome, texts: Mapping[str, str]) -> int | None:
-        """The number of the item's prompt. Prompts share their paragraphs: each is stored once."""
+        """Return the index of the item's prompt. Prompts are stored as paragraphs, and each paragraph is stored only
+        once.
+        """
         digest = item.prompt_digest
         if digest not in texts:
             return None
@@ -168,7 +175,9 @@ class PageData:
         return self._numbers[digest]
 
     def _text(self, text: str | None, longest: int | None = None) -> str | list[Any]:
-        """A text, or one that was cut as a list: its beginning, and the number of characters that are missing."""
+        """Return a text. A text that was cut is returned as a list: its beginning, and the number of missing
+        characters.
+        """
         longest = longest or self._longest
         text = text or ""
         missing = len(text) - longest
@@ -176,7 +185,9 @@ class PageData:
 
 
 def _rounded(ratios: Sequence[float | None]) -> list[float | None]:
-    """Three digits of each, of which the page shows two. What is above 1, and so wrong, stays above it."""
+    """Return each ratio with three digits, of which the page shows two. A ratio above 1 (a wrong value) stays
+    above 1.
+    """
     short = [None if one is None else float(f"{one:.3g}") for one in ratios]
     return [1.01 if one is not None and one > 1 == cut else cut for one, cut in zip(ratios, short, strict=True)]
 

@@ -33,12 +33,14 @@ _THREADS = 4
 
 
 def render(view: View, history: Sequence[View] = ()) -> str:
-    """The whole page. ``history`` has earlier runs of the same suite, oldest first: items whose verdict differs from
-    that of the last one are marked, and a plot shows their rates."""
+    """Return the whole page. ``history`` has earlier runs of the same suite, the oldest first.
+
+    Items whose verdict differs from that in the last of these runs are marked, and a plot shows the rates of all runs.
+    """
     earlier = {item.id: item.verdict.kind.value for item in history[-1].items} if history else {}
     with ThreadPoolExecutor(_THREADS) as pool:
         blocks = list(PageData(view, earlier).blocks(pool))
-        drawn, missing = _plots(view, history)  # while the blocks are compressed
+        drawn, missing = _plots(view, history)  # drawn while the blocks are compressed
     style, script = (_own(name) for name in ("page.css", "page.js"))
     return _template().render(
         view=view,
@@ -56,7 +58,10 @@ def render(view: View, history: Sequence[View] = ()) -> str:
 
 
 def _causes(view: View) -> dict[str, list[Any]]:
-    """The first assertions that failed, the most frequent first, with their numbers by arm; empty without failures."""
+    """Return the arms, and a row for each first failed assertion with its number of failures in each arm.
+
+    The most frequent assertion comes first. The result is empty if nothing failed.
+    """
     arms = list(dict.fromkeys(row.arm for row in view.summary))
     numbers: dict[str, Counter[str]] = {}
     for row in view.summary:
@@ -72,14 +77,16 @@ def _own(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """The page may run its own script and style, by their hashes, and load nothing."""
+    """Return the content security policy: the page may run its own script and style, by their hashes, and load
+    nothing.
+    """
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style))
     script_hash, style_hash = (f"'sha256-{digest}'" for digest in hashes)
     return f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; base-uri 'none'; form-action 'none'"
 
 
 def _plots(view: View, history: Sequence[View]) -> tuple[list[plots.Plot], str]:
-    """The plots, or why there are none."""
+    """Return the plots, or no plots and the reason."""
     try:
         return plots.plots(view, history), ""
     except ImportError:
@@ -105,12 +112,15 @@ def _template() -> Template:
 
 
 def _lift_of(student: StudentView, row: SummaryRow) -> LiftRow | None:
-    """The lift that a row shows: the skill's over the baseline, that over another arm in that arm's row."""
+    """Return the lift that a row shows; None for the baseline.
+
+    The skill's row shows the lift over the baseline. The row of another arm shows the skill's lift over that arm.
+    """
     return None if row.arm == BASELINE_ARM else student.lift(BASELINE_ARM if row.arm == SKILL_ARM else row.arm)
 
 
 def _facts_of(view: View, student: StudentView) -> list[str]:
-    """What the statistics say of a student, as in the terminal's summary."""
+    """Return the statistics of a student in words, as in the terminal's summary."""
     return list(statistics_notes(student, sum(row.lift is not None for row in view.lift), _STYLE))
 
 

@@ -1,13 +1,13 @@
-"""The page's plots, as static SVG made by matplotlib (the extra ``[report]``); without it there are none.
+"""The page's plots, as static SVG made by matplotlib (the extra ``[report]``). Without matplotlib there are no plots.
 
-The plots take their colours from the page, through classes: they follow its light and dark themes.
+The elements of a plot have classes, through which they take their colours from the page's light or dark theme.
 """
 
 from __future__ import annotations
 
 import io
 import warnings
-import xml.etree.ElementTree as ET  # our own output is parsed, nothing from outside
+import xml.etree.ElementTree as ET  # parses only our own output, nothing from outside
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 MISSING = "The plots need matplotlib: pip install 'pytest-upskill[report]'"
 _INK, _SOFT, _LINE, _UP, _DOWN, _SKILL, _OTHER = (f"#01020{digit}" for digit in range(7))
-"""Stand for the page's colours, in this order."""
+"""Colours that stand for the page's colours, in this order, until classes replace them."""
 _CLASSES = dict(zip((_INK, _SOFT, _LINE, _UP, _DOWN, _SKILL, _OTHER),
                     ("ink", "soft", "line", "up", "down", "skill", "other"), strict=True))  # fmt: skip
 _SVG = "http://www.w3.org/2000/svg"
 _KEPT = ("stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "opacity", "fill-opacity",
          "stroke-opacity", "font-size", "font-weight", "text-anchor")  # fmt: skip
 _ROWS = 24
-"""Rates in a plot: more would be too small to read."""
+"""The maximum number of rates in a plot. More would be too small to read."""
 _NAMES = 3
-"""Cases that are named at a line of a slope chart."""
+"""The maximum number of cases that are named beside a line of a slope chart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Plot:
 
 
 def plots(view: View, history: Sequence[View]) -> list[Plot]:
-    """All plots that the run has data for. Raises ImportError without matplotlib."""
+    """Return all plots for which the run has data. Raises ImportError if matplotlib is not installed."""
     students = [student for skill in view.skills for student in skill.students] if not view.run.self_check else []
     rows = [row for student in students for row in student.arms if row.pass_rate is not None]
     made = []
@@ -79,7 +79,7 @@ def _rates(rows: Sequence[SummaryRow]) -> Plot:
 
 
 def _slopes(view: View, student: StudentView) -> Plot:
-    """A line for each change of a case's rate between the arms; wider for more cases."""
+    """Draw a line for each change of a case's rate between the arms. A line that stands for more cases is wider."""
     skill = student.arms[0].skill
     trials = {row.arm: row.trials for row in student.arms}
     rates = {
@@ -177,7 +177,9 @@ def _name(text: str, longest: int) -> str:
 
 
 def _svg(salt: str, height: float, draw: Callable[[Axes], None]) -> str:
-    """The drawing, 6.4 inches wide, as an SVG element without styles of its own: the page forbids them."""
+    """Return the drawing, 6.4 inches wide, as an SVG element without styles, because the page forbids styles in
+    elements.
+    """
     with importing():
         import matplotlib as mpl
         from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -188,7 +190,7 @@ def _svg(salt: str, height: float, draw: Callable[[Axes], None]) -> str:
                                 "xtick.color": _LINE, "ytick.color": _LINE, "xtick.labelcolor": _SOFT,
                                 "ytick.labelcolor": _INK}  # fmt: skip
     with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a letter that the font for measuring lacks is drawn by the browser
+        warnings.simplefilter("ignore")  # the browser draws letters that the font for measuring lacks
         figure = Figure(figsize=(6.4, height), layout="constrained")
         canvas: Any = FigureCanvasSVG(figure)
         ax = figure.subplots()
