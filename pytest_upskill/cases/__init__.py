@@ -1,1 +1,1 @@
-"""Cases: the content of ``evals/<case>.md``, read and validated."""
+"""Reads and validates cases, which are the contents of ``evals/<case>.md``."""

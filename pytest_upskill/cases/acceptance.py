@@ -1,8 +1,9 @@
-"""Which cases may run their Python in the judge's process: those that a person wrote, or has accepted on this machine.
+"""Decides which cases may run their Python in the judge's process.
 
-A case is generated if ``.upskill-gen.json`` beside it lists it: by its name, by the text that was proven, or by its
-code. A generated case is untrusted until its code was accepted. Acceptances are files in the user's state folder, named
-by the digest of the code: a skill cannot ship them, and an edited case has another digest.
+These are the cases that a person wrote, or has accepted on this machine. A case counts as generated if the file
+``.upskill-gen.json`` in its folder lists its name, its text or its code. A generated case is untrusted until its code
+is accepted. Acceptances are files in the user's state folder, so a skill cannot contain its own acceptance. Their names
+are digests of the code, so an acceptance does not apply to a case whose code was edited.
 """
 
 from __future__ import annotations
@@ -20,19 +21,22 @@ from pytest_upskill.errors import CaseError
 from pytest_upskill.paths import GENERATED, state_folder, write_atomically
 
 VERSION = 1
-"""The version of the digest: it changes when other parts of a case become code."""
+"""The version of the digest. It must change when further parts of a case become code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a folder's record lists as generated. With a ``problem`` it cannot be read, and every case counts."""
+    """The cases that the record in a folder lists as generated.
+
+    If the record cannot be read, ``problem`` says why, and all cases of the folder count as generated.
+    """
 
     names: frozenset[str] = frozenset()
     digests: frozenset[str] = frozenset()
     problem: CaseError | None = None
 
     def has(self, case: Case) -> bool:
-        """Whether a case is generated. A file that was renamed is known by its text, or by its code if that changed."""
+        """Whether a case is listed as generated, by its name, its text or its code."""
         if self.problem is not None or {case.name, case.path.resolve().stem} & self.names:
             return True
         return bool(self.digests) and not self.digests.isdisjoint((case.text_hash, digest_of(case)))
@@ -40,7 +44,10 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """One acceptance as it is stored. ``case`` and ``skill`` are those for which it was given; ``when`` is in UTC."""
+    """An acceptance as it is stored.
+
+    ``case`` and ``skill`` are the case and the skill for which it was given. ``when`` is the time in UTC.
+    """
 
     digest: str
     skill: str = ""
@@ -49,7 +56,7 @@ class Acceptance:
 
 
 def listing_of(evals: Path) -> Listing | None:
-    """The record in a folder of cases; None if there is none. pydantic is imported only where one is read."""
+    """The record in a folder of cases. None if there is no record. pydantic is imported only if there is one."""
     path = evals / GENERATED
     if not lexists(path):
         return None
@@ -66,12 +73,15 @@ def listing_of(evals: Path) -> Listing | None:
 
 
 def is_trusted(case: Case, listings: dict[Path, Listing | None] | None = None) -> bool:
-    """Whether the case's Python may run in this process. ``listings`` keeps what was read, by folder."""
+    """Whether the case's Python may run in this process. ``listings`` caches the records that were read, by folder."""
     return case.op is None or not is_generated(case, listings) or is_accepted(case)
 
 
 def is_generated(case: Case, listings: dict[Path, Listing | None] | None = None) -> bool:
-    """Whether the record beside the case's file, or beside the file that it is a link to, lists the case."""
+    """Whether a record lists the case as generated.
+
+    It is the record in the folder of the case's file or, if this file is a link, in the folder of the link's target.
+    """
     known: dict[Path, Listing | None] = {} if listings is None else listings
     folders = [case.path.parent]
     if case.path.is_symlink():
@@ -83,26 +93,33 @@ def is_generated(case: Case, listings: dict[Path, Listing | None] | None = None)
 
 
 def code_of(case: Case) -> tuple[str, ...]:
-    """The parts of a case that decide what Python runs: ``op``, the reference and the inputs. Nothing else of a case
-    is executed in the judge's process: sizes, values and examples are data, and a solution runs in the sandbox of
-    replies.
+    """The parts of a case that decide what Python runs: ``op``, the reference and the inputs.
+
+    Nothing else of a case is executed in the judge's process. Sizes, values and examples are data, and a solution runs
+    in the same sandbox as replies.
     """
     operator = case.op.text if case.op else ""
     return operator, case.reference.source if case.reference else "", case.inputs.source if case.inputs else ""
 
 
 def digest_of(case: Case) -> str:
-    """The digest (hex) of the case's code, by which it is accepted. The file's name and folder do not count."""
+    """The digest (hex) of the case's code, under which the case is accepted.
+
+    It does not depend on the file's name and folder.
+    """
     return hashlib.sha256(json.dumps([VERSION, *code_of(case)]).encode()).hexdigest()
 
 
 def folder() -> Path:
-    """Where the acceptances are stored."""
+    """The folder in which acceptances are stored."""
     return state_folder() / "accepted"
 
 
 def is_accepted(case: Case) -> bool:
-    """Whether a person has accepted the case's code on this machine. A text case has none and needs no acceptance."""
+    """Whether a person has accepted the case's code on this machine.
+
+    True for a text case, because it has no code.
+    """
     return case.op is None or (folder() / f"{digest_of(case)}.json").is_file()
 
 
@@ -113,7 +130,7 @@ def accept(case: Case) -> None:
 
 
 def revoke(cases: Iterable[Case]) -> list[Case]:
-    """Remove the acceptance of cases; returns those that had one. Raises OSError."""
+    """Remove the acceptances of ``cases``. Return the cases that had been accepted. Raises OSError."""
     found = [case for case in cases if case.op is not None and is_accepted(case)]
     for case in found:
         (folder() / f"{digest_of(case)}.json").unlink(missing_ok=True)
@@ -121,7 +138,7 @@ def revoke(cases: Iterable[Case]) -> list[Case]:
 
 
 def acceptances() -> Iterator[Acceptance]:
-    """All acceptances on this machine, by skill and case; of a damaged file only the digest is known."""
+    """All acceptances on this machine, sorted by skill and case. For a damaged file, only the digest is known."""
     yield from sorted(map(_read, folder().glob("*.json")), key=lambda one: (one.skill, one.case, one.digest))
 
 

@@ -1,4 +1,4 @@
-"""Cases as plain data: one task with an oracle, as ``case_file`` reads it from ``evals/<case>.md``."""
+"""Cases as plain data. A case is one task with an oracle. ``case_file`` reads cases from ``evals/<case>.md``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pytest_upskill.cases.operator_schema import Operator
 from pytest_upskill.documents.expression import Expression
 
 NAMED_VALUES = ("normal", "uniform", "positive", "nonnegative", "sorted", "permutation", "bool", "wild")
-"""The names that ``values`` of a tensor may have."""
+"""The names that a case may give as ``values`` of a tensor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A fenced block of a case; ``line`` is the 1-based line of its first source line in the ``.md`` file.
+    """A fenced block of a case. ``line`` is the line (1-based) of the case's file at which its source starts.
 
-    ``whole``: it is the text of a whole section, with all of its blocks.
+    If ``whole``, the snippet is not a block, but the text of a whole section with all its blocks.
     """
 
     source: str
@@ -29,7 +29,7 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """``low..high``, both ends included; the ends may name dims (of a dim: earlier dims)."""
+    """The range ``low..high``, with both ends included. The ends may name dims (in a range of a dim, earlier dims)."""
 
     low: Expression
     high: Expression
@@ -37,21 +37,21 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """A list of values to draw from; a single value is a list of one."""
+    """A list of values from which values are drawn. A single value is a list of one."""
 
     options: tuple[float | int | bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A named family of values, one of ``NAMED_VALUES``."""
+    """A family of values, named by one of ``NAMED_VALUES``."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """A size. ``fixed``: it is one number; the kernel's signature has it nevertheless."""
+    """A dim and its sizes. If it is ``fixed``, it has a single size, but is a parameter of the kernel nevertheless."""
 
     name: str
     sizes: Range | Choices
@@ -63,7 +63,10 @@ class Dim:
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """A tensor argument: its shape, its dtype (None: each of the case's dtypes), its values (None: moderate ones)."""
+    """A tensor argument: its shape, its dtype and its values.
+
+    If the dtype is None, the tensor has the dtype that is tried. If the values are None, they are moderate numbers.
+    """
 
     name: str
     shape: tuple[Expression, ...]
@@ -73,7 +76,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class ScalarSpec:
-    """The values of a scalar argument; ``kind`` as in the operator schema."""
+    """A scalar argument and its values. ``kind`` is its type in the operator schema."""
 
     name: str
     kind: Literal["float", "int", "bool"]
@@ -82,7 +85,7 @@ class ScalarSpec:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """A case's own tolerance for one dtype: ``|got - gold| <= atol + rtol * |gold|``."""
+    """A case's own tolerance for one dtype. A result passes if ``|got - gold| <= atol + rtol * |gold|``."""
 
     rtol: float
     atol: float
@@ -98,13 +101,15 @@ class Expectation:
 
 
 PUBLISHED = "hub"
-"""The contract and the language of a case that a published kernel is held against, and the provider of such kernels."""
+"""The name of the contract and the language of cases for published kernels, and of the provider of such kernels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """How a published kernel computes the case's operator: the function ``op`` of its package, called with
-    ``arguments``, which are names of arguments, dims and results. Results that it is not called with are returned.
+    """How a published kernel is called to compute the case's operator.
+
+    The function ``op`` of the kernel's package is called with ``arguments``, which are names of arguments, dims and
+    results of the case. The function returns the results that are not among ``arguments``.
     """
 
     op: str
@@ -115,16 +120,16 @@ class Published:
 class Case:
     """One task with an oracle. ``task`` is the text that a student gets.
 
-    ``arguments`` are in schema order; ``tolerance`` maps a dtype to the case's own tolerance ("*" for every dtype).
-    ``contract`` and ``language`` are names in the registries. ``forbid`` names operators that must not be called;
-    ``vectorised`` requires that the work done in Python does not grow with the sizes; ``gradients`` names arguments
-    with respect to which the operator must be differentiable. ``speed`` and ``at_least`` are
-    the sizes and the least speedup of a timing that is not implemented yet. ``xfail`` says why students are
-    expected to fail. ``should_trigger`` says of a query whether it should make an agent open the skill; None for other
-    cases. ``always`` are texts of examples that are always tried. ``text`` is the file's content, and
-    ``text_hash`` its SHA-256. ``trusted``: the case's own Python may run in this process (``cases.acceptance``).
-    ``hub`` says how a published kernel is called.
-    ``taken_by`` is the folder of the skill that takes the case from another one; None for a skill's own case.
+    ``arguments`` are in schema order. ``tolerance`` maps a dtype to the case's own tolerance ("*" for every dtype).
+    ``contract`` and ``language`` are names in the registries. ``forbid`` names operators that must not be called.
+    ``vectorised`` requires that the work done in Python does not grow with the sizes. ``gradients`` names the arguments
+    with respect to which the operator must be differentiable. ``speed`` and ``at_least`` are the sizes and the least
+    speedup of a timing that is not implemented yet. ``xfail`` says why students are expected to fail.
+    ``should_trigger`` says whether a query should make an agent open the skill. It is None if the case is not a query.
+    ``always`` has texts of examples that are always tried. ``text`` is the file's content, and ``text_hash`` its
+    SHA-256. If ``trusted``, the case's own Python may run in the judge's process (``cases.acceptance``). ``hub`` says
+    how a published kernel is called. ``taken_by`` is the folder of the skill that takes the case from another skill. It
+    is None for a skill's own case.
     """
 
     name: str
@@ -174,12 +179,12 @@ class Case:
 
     @property
     def folder(self) -> Path:
-        """The folder of its skill."""
+        """The folder of the case's skill."""
         return self.taken_by or self.path.parent.parent
 
     @property
     def kind(self) -> Literal["kernel", "text", "trigger"]:
-        """What is asked for: a kernel, a text, or whether the skill is the one to open."""
+        """What the student is asked for: a kernel, a text, or which skill to open (``trigger``)."""
         if self.should_trigger is not None:
             return "trigger"
         return "text" if self.op is None else "kernel"

@@ -1,4 +1,4 @@
-"""Reads and validates ``evals/<case>.md``: everything that can be checked without running the reference."""
+"""Reads ``evals/<case>.md``, and checks everything that can be checked without running the reference."""
 
 from __future__ import annotations
 
@@ -41,15 +41,16 @@ _FLOATING = ("float", "float16", "bfloat16", "float32", "float64")
 _NAMESPACES = ("aten", "ops", "F", "nn", "functional", "Tensor")
 
 Top = Mapping[str, Value]
-"""The keys of the frontmatter."""
+"""The values of the frontmatter by key."""
 
 
 def load_cases(paths: Iterable[Path], skill: str, folder: Path | None = None) -> list[Case | CaseError]:
-    """Read cases of ``skill``: for each path the case, or the error in it. ``folder`` is the skill's: cases whose files
-    lie elsewhere are taken from another skill.
+    """Read cases of ``skill``. Return the case in each file or, if the file is wrong, the error.
+
+    ``folder`` is the skill's folder. Cases whose files are elsewhere are taken from another skill.
     """
     listings: dict[Path, Listing | None] = {}
-    # Cases have no reference cycles; looking for some while thousands of objects are made takes a quarter of the time.
+    # Garbage collection is off, because it would take a quarter of the time, and cases have no reference cycles.
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -71,8 +72,9 @@ def _case_or_error(
 def load_case(
     path: Path, skill: str, folder: Path | None = None, listings: dict[Path, Listing | None] | None = None
 ) -> Case:
-    """Read one case of ``skill``, as ``load_cases`` does; raises CaseError with the place of its first error, NotACase
-    for a foreign file. ``listings`` keeps what folders list as generated.
+    """Read one case of ``skill``, as ``load_cases`` does. ``listings`` caches what folders list as generated.
+
+    Raises CaseError with the place of the first error, and NotACase for a file of another tool.
     """
     try:
         case = parse_case(read_text(path, CaseError), path, skill)
@@ -86,7 +88,7 @@ def load_case(
 
 
 def _readable(path: Path) -> str:
-    """The text of a file in any encoding that is close to ASCII; empty if there is none."""
+    """The text of a file in any encoding similar to ASCII. Empty if the file cannot be read."""
     try:
         text = path.read_bytes().decode("utf-8-sig", errors="replace")
     except OSError:
@@ -97,7 +99,7 @@ def _readable(path: Path) -> str:
 def parse_case(text: str, path: Path, skill: str, *, trusted: bool = True) -> Case:
     """Parse the text of a case file. ``path`` gives the case its name and is not read. Raises CaseError.
 
-    ``trusted`` is the caller's word: pass False for what a model wrote and no person has accepted.
+    Callers must pass ``trusted=False`` for a text that a model wrote and no person has accepted.
     """
     name = path.stem
     if not _NAME.match(name):
@@ -268,7 +270,7 @@ def _returns(scope: Scope, value: Value, operator: Operator) -> dict[str, str]:
 
 
 def _word(scope: Scope, top: Top, key: str, otherwise: str) -> str:
-    """The name of a contract or a language; whether it exists is checked later, since plugins may add some."""
+    """The name of a contract or a language. It is looked up later, because plugins may add contracts and languages."""
     if key not in top:
         return otherwise
     value = top[key]
@@ -278,7 +280,7 @@ def _word(scope: Scope, top: Top, key: str, otherwise: str) -> str:
 
 
 def _forbidden(scope: Scope, value: Value) -> tuple[str, ...]:
-    """Names of operators; whether they exist is not checked, since that takes torch."""
+    """The names of forbidden operators. Whether they exist is not checked, because this would need torch."""
     for item in fields.items(scope, value, "'forbid'", "[softmax, log_softmax]"):
         if isinstance(item.data, str) and item.data.strip() and not _OPERATOR_NAME.match(item.data):
             parts = re.split(r"::|\.", item.data.removeprefix("torch."))
@@ -290,7 +292,7 @@ def _forbidden(scope: Scope, value: Value) -> tuple[str, ...]:
 
 
 def _gradients(scope: Scope, value: Value, arguments: tuple[TensorSpec | ScalarSpec, ...]) -> tuple[str, ...]:
-    """Names of floating tensors."""
+    """The names in ``gradients``, which must be floating tensors."""
     tensors = [one.name for one in arguments if isinstance(one, TensorSpec)]
     floating = [one.name for one in arguments if isinstance(one, TensorSpec) and (one.dtype or "float") in _FLOATING]
     found = fields.texts(scope, value, "'gradients'", "[x, weight]")
@@ -303,7 +305,7 @@ def _gradients(scope: Scope, value: Value, arguments: tuple[TensorSpec | ScalarS
 
 
 def _always(scope: Scope, value: Value, case: Case) -> tuple[str, ...]:
-    """Texts of examples, each of them one that the case allows."""
+    """The texts of examples in ``always``. The case must allow each of them."""
     found: dict[str, str] = {}
     texts = fields.texts(scope, value, "'always'", "['rows=1 cols=33 dtype=float16 seed=7']")
     for text, item in zip(texts, value.data, strict=True):
@@ -339,7 +341,7 @@ def _published(scope: Scope, value: Value, operator: Operator) -> Published:
 
 
 def _speed(scope: Scope, value: Value, where: tuple[Expression, ...]) -> dict[str, int]:
-    """The sizes at which a kernel is timed: of every dim that is not one number. They may exceed the dim's range."""
+    """The sizes at which a kernel is timed, for each dim that is not fixed. They may be outside of the dim's range."""
     parts = fields.mapping(scope, value, "'speed'", "{rows: 8192, cols: 4096}", scope.dims)
     sizes = {name: fields.integer(scope, part, f"'speed' of dim '{name}'", 1) for name, part in parts.items()}
     for name, dim in scope.dims.items():

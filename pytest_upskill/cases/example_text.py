@@ -15,11 +15,11 @@ from pytest_upskill.records import Example
 FAMILIES = (
     "normal", "uniform", "shifted", "scaled", "equal", "zeros", "outliers", "one_sign", "far", "mixed", "integers",
 )  # fmt: skip
-"""What ``values`` of an example may be; ``oracle.families`` draws them."""
+"""The names that ``values`` of an example may have. ``oracle.families`` draws these families of values."""
 
 
 class BadExample(ValueError):
-    """A text that names no example of the case: ``piece`` of it breaks ``rule``."""
+    """A text does not name an example of the case, because its part ``piece`` breaks ``rule``."""
 
     def __init__(self, piece: str, rule: str, case: Case) -> None:
         dims = " ".join(f"{dim.name}=33" for dim in case.dims)
@@ -29,16 +29,16 @@ class BadExample(ValueError):
 
 
 def read_example(text: str, case: Case) -> Example:
-    """The example that a text names, with the scalars that it gives. Raises BadExample.
+    """The example that a text names, with only the scalars that the text states. Raises BadExample.
 
-    A dim with a single size, the dtype if the case has a single one, ``values`` and scalars may be left out. Conditions
-    are checked where they depend on nothing that was left out.
+    The text may leave out dims with a single size, the dtype if the case has only one, ``values`` and scalars. A
+    condition is checked only if it depends on nothing that was left out.
     """
     try:
         return _read(text, case)
     except BadExample:
         raise
-    except (ValueError, ArithmeticError) as error:  # a bound that cannot be computed for these sizes
+    except (ValueError, ArithmeticError) as error:  # a bound cannot be computed for these sizes
         raise BadExample(text, str(error), case) from None
 
 
@@ -66,7 +66,7 @@ def check_sizes(case: Case, text: str, dims: Mapping[str, int], scalars: Mapping
     """Raise BadExample for sizes and scalars that the case does not allow together."""
     try:
         broken = problem(case, dims, scalars)
-    except ValueError as error:  # an expression that these sizes do not allow
+    except ValueError as error:  # an expression cannot be computed for these sizes
         broken = str(error)
     if broken:
         raise BadExample(text, broken, case)
@@ -112,7 +112,10 @@ def _scalar(case: Case, scalar: ScalarSpec, value: str, dims: Mapping[str, int])
 
 
 def _real(case: Case, scalar: ScalarSpec, text: str, dims: Mapping[str, int]) -> float:
-    """A float32 value. Values that the case's own function for inputs draws may be outside of what 'args' says."""
+    """The value of a floating scalar, rounded to float32.
+
+    If the case has its own function for inputs, the value may be outside of the range in 'args'.
+    """
     try:
         value = float(text)
     except ValueError:
@@ -134,13 +137,13 @@ def _check_dims(case: Case, dims: Mapping[str, int]) -> None:
         broken = problem(case, dims, {})
     except ValueError as error:
         broken = str(error)
-    # Conditions are checked once the scalars are known.
+    # Conditions are checked later, when the scalars are known.
     if broken and not broken.startswith("the case says"):
         raise BadExample(" ".join(f"{name}={size}" for name, size in dims.items()), broken, case)
 
 
 def single(value: float, low: float = -math.inf, high: float = math.inf) -> float:
-    """The nearest float32 value; within the bounds if there is one."""
+    """The nearest float32 value. It is within the bounds if any float32 value is."""
     try:
         (rounded,) = struct.unpack("<f", struct.pack("<f", value))
     except OverflowError:

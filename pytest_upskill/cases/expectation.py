@@ -1,4 +1,4 @@
-"""What the answer to a text case must contain, as assertions."""
+"""Checks what the answer to a text case must contain."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ RUBRIC = "no model judges the rubric: name one with --upskill-judge=NAME"
 
 
 def assertions(expect: Expectation, reply: str, seconds: float = SECONDS) -> tuple[Assertion, ...]:
-    """One assertion for each expected text (ignoring case) and pattern. ``seconds`` limits the search for a pattern.
+    """One assertion for each expected text and for each pattern. Texts are compared without regard to upper case.
 
-    Raises InfrastructureError after that time.
+    Raises InfrastructureError if the search for a pattern takes longer than ``seconds``.
     """
     text = answer_text(reply)
     tried = [

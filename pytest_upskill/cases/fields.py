@@ -20,7 +20,7 @@ _SIGNED = {f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (
 INTEGER_LIMITS: Mapping[str, tuple[int, int]] = {**_SIGNED, "uint8": (0, 255)}
 
 MAX_SIZE = 2**40
-"""The largest dim: a tensor of 2^40 bytes is larger than the memory of any device."""
+"""The largest size of a dim. A tensor of 2^40 bytes is larger than the memory of any device."""
 
 _RANGE = re.compile(r"(?P<low>.+?)(?<!\.)\.\.(?!\.)(?P<high>.+)\Z", re.DOTALL)
 _TOLERANCE_FORM = "{rtol: 1e-3, atol: 1e-5} or {float16: {rtol: 1e-3, atol: 1e-5}}"
@@ -29,7 +29,7 @@ _NO_TAGS = (
     "and", "or", "not", "upskill", "skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings",
     "tryfirst", "trylast",
 )  # fmt: skip
-"""Words of pytest's marker expressions, and markers with a meaning of their own."""
+"""Words that cannot be tags: words of pytest's marker expressions, and markers that have a meaning already."""
 _RANGE_FORM = "a range is written 'low..high', both ends included"
 
 
@@ -41,12 +41,12 @@ class Scope:
     dims: dict[str, Dim] = field(default_factory=dict)
 
     def fail(self, message: str, value: Value | int) -> CaseError:
-        """An error at a value or a line, to be raised."""
+        """Make an error at the line of a value, or at a line, for the caller to raise."""
         return CaseError(message, self.path, value.line if isinstance(value, Value) else value)
 
 
 def mapping(scope: Scope, value: Value, what: str, form: str, known: Collection[str] | None = None) -> dict[str, Value]:
-    """A mapping; if ``known`` is given, it has no other keys."""
+    """The value as a mapping. If ``known`` is given, other keys are errors."""
     if not isinstance(value.data, dict):
         raise scope.fail(f"{what} is '{value.shown}'; it must be a mapping such as {form}", value)
     for key, child in value.data.items():
@@ -56,7 +56,7 @@ def mapping(scope: Scope, value: Value, what: str, form: str, known: Collection[
 
 
 def items(scope: Scope, value: Value, what: str, form: str) -> list[Value]:
-    """A list that is not empty."""
+    """The value as a list, which must not be empty."""
     if not isinstance(value.data, list):
         hint = f"; write [{value.shown}]" if isinstance(value.data, str | int | float) else ""
         raise scope.fail(f"{what} is '{value.shown}'; it must be a list such as {form}{hint}", value)
@@ -66,7 +66,7 @@ def items(scope: Scope, value: Value, what: str, form: str) -> list[Value]:
 
 
 def texts(scope: Scope, value: Value, what: str, form: str) -> tuple[str, ...]:
-    """A list of texts, none of them empty or twice."""
+    """The value as a list of texts. A text must not be empty and must not occur twice."""
     found: dict[str, None] = {}
     for item in items(scope, value, what, form):
         if not isinstance(item.data, str) or not item.data.strip():
@@ -78,7 +78,7 @@ def texts(scope: Scope, value: Value, what: str, form: str) -> tuple[str, ...]:
 
 
 def tags(scope: Scope, value: Value) -> tuple[str, ...]:
-    """Words that ``-m`` and ``-k`` can select: each becomes a marker of pytest's."""
+    """The tags of a case. Each tag becomes a marker of pytest, so that ``-m`` and ``-k`` can select it."""
     found = texts(scope, value, "'tags'", "[reduction]")
     for tag, item in zip(found, value.data, strict=True):
         if not _TAG.match(tag):
@@ -92,7 +92,7 @@ def tags(scope: Scope, value: Value) -> tuple[str, ...]:
 
 
 def reason(scope: Scope, value: Value) -> str:
-    """The text of 'xfail', in one line."""
+    """The text of 'xfail', as one line."""
     if not isinstance(value.data, str) or not value.data.strip():
         form = "it must say why students fail, as in 'xfail: needs a grid-wide barrier'"
         raise scope.fail(f"'xfail' is '{value.shown}'; {form}", value)
@@ -100,21 +100,21 @@ def reason(scope: Scope, value: Value) -> str:
 
 
 def boolean(scope: Scope, value: Value, what: str) -> bool:
-    """``true`` or ``false``."""
+    """The value as a bool, written ``true`` or ``false``."""
     if not isinstance(value.data, bool):
         raise scope.fail(f"{what} is '{value.shown}'; it must be true or false (in YAML 1.2, 'yes' is a word)", value)
     return value.data
 
 
 def integer(scope: Scope, value: Value, what: str, least: int) -> int:
-    """An integer of at least ``least``."""
+    """The value as an integer, which must be at least ``least``."""
     if type(value.data) is not int or value.data < least:
         raise scope.fail(f"{what} is '{value.shown}'; it must be an integer, {least} or more", value)
     return value.data
 
 
 def real(scope: Scope, value: Value, what: str, *, positive: bool) -> float:
-    """A finite number: above zero if ``positive``, else zero or more."""
+    """The value as a finite number. It must be above zero if ``positive``, otherwise zero or more."""
     number = value.data
     if type(number) not in (int, float) or not math.isfinite(number) or number < 0 or (positive and number == 0):
         bound = "above zero" if positive else "zero or more"
@@ -123,7 +123,7 @@ def real(scope: Scope, value: Value, what: str, *, positive: bool) -> float:
 
 
 def dtype(scope: Scope, value: Value, what: str) -> str:
-    """The name of a dtype."""
+    """The value as the name of a dtype."""
     if value.text.startswith("torch."):
         raise scope.fail(f"{what} '{value.shown}' is written without 'torch.'", value)
     if not isinstance(value.data, str) or value.data not in ITEM_SIZE:
@@ -132,7 +132,7 @@ def dtype(scope: Scope, value: Value, what: str) -> str:
 
 
 def tolerance(scope: Scope, value: Value) -> dict[str, Tolerance]:
-    """One pair for every dtype ("*"), or one for each dtype that is named."""
+    """The tolerances of a case by dtype. The key is "*" for a tolerance that applies to every dtype."""
     parts = mapping(scope, value, "'tolerance'", _TOLERANCE_FORM, ("rtol", "atol", *FLOATING))
     if "rtol" in parts or "atol" in parts:
         return {"*": _tolerance(scope, value, "'tolerance'")}
@@ -152,7 +152,10 @@ def _tolerance(scope: Scope, value: Value, what: str) -> Tolerance:
 def expression(
     scope: Scope, value: Value, what: str, known: Collection[str], *, text: str | None = None, reals: bool = False
 ) -> Expression:
-    """An expression over ``known`` names, of integers unless ``reals``: the value, or ``text``, a part of it."""
+    """The value as an expression with ``known`` names. If ``text`` is given, this part of the value is parsed instead.
+
+    Unless ``reals``, numbers must be integers.
+    """
     if type(value.data) not in (str, int, float):
         raise scope.fail(f"{what} is '{value.shown}', which is not an expression", value)
     try:
@@ -168,7 +171,7 @@ def expression(
 
 
 def interval(scope: Scope, value: Value, what: str, *, reals: bool) -> Range:
-    """``low..high``, whose ends may name dims; two numbers are in order."""
+    """The value as a range ``low..high``. Its ends may name dims. If both are numbers, they must be in order."""
     if (match := _RANGE.match(value.text)) is None:
         raise scope.fail(f"{what} is '{value.shown}'; {_RANGE_FORM}", value)
     low = expression(scope, value, f"the lower end of {what}", scope.dims, text=match["low"], reals=reals)
@@ -182,7 +185,7 @@ def interval(scope: Scope, value: Value, what: str, *, reals: bool) -> Range:
 
 
 def dim(scope: Scope, name: str, value: Value) -> Dim:
-    """``a..b``, a list of sizes, or one number; bounds may name the dims before it."""
+    """A dim from its value: ``a..b``, a list of sizes, or one number. Bounds may name earlier dims."""
     what = f"dim '{name}'"
     if isinstance(value.data, str) and ".." in value.data:
         sizes = interval(scope, value, what, reals=False)
@@ -206,7 +209,7 @@ _TENSOR_FORM = "'x: [rows, cols]' or 'x: {shape: [rows, cols], dtype: int64, val
 
 
 def tensor(scope: Scope, argument: Argument, value: Value, dtypes: tuple[str, ...]) -> TensorSpec:
-    """A tensor argument, in the short or the long form; without a dtype of its own it has each of ``dtypes``."""
+    """A tensor argument, in the short or the long form. If it has no dtype of its own, it has each of ``dtypes``."""
     what = f"'{argument.name}'"
     if isinstance(value.data, list):
         return TensorSpec(argument.name, _shape(scope, what, value))
@@ -252,7 +255,10 @@ def _tensor_values(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...
 
 
 def _misnamed(name: str, tried: str) -> str | None:
-    """For which tensors a family of values is meant; None if tensors of dtype ``tried`` may have it."""
+    """None if a tensor of dtype ``tried`` may have the family of values ``name``.
+
+    Otherwise a text that says which tensors may have this family.
+    """
     if name in ("normal", "wild") and tried not in FLOATING:
         return "which is for floating tensors"
     if name == "permutation" and tried not in INTEGER_LIMITS:
@@ -276,7 +282,7 @@ def _tensor_range(scope: Scope, what: str, value: Value, dtypes: tuple[str, ...]
 
 
 def _option(scope: Scope, what: str, item: Value, dtypes: tuple[str, ...]) -> float | int | bool:
-    """One element of a list of values, which each of ``dtypes`` must be able to hold."""
+    """One element of a list of values. Each of ``dtypes`` must be able to hold it."""
     for tried in dtypes:
         if tried == "bool":
             fits = isinstance(item.data, bool)
@@ -297,7 +303,7 @@ _KIND_DTYPE = {"float": ("float32",), "int": ("int64",), "bool": ("bool",)}
 
 
 def scalar(scope: Scope, argument: Argument, value: Value) -> ScalarSpec:
-    """A scalar argument: ``{values: ...}`` with a range, a list or one value."""
+    """A scalar argument, written ``{values: ...}`` with a range, a list or one value."""
     what = f"'{argument.name}'"
     if not isinstance(value.data, dict):
         form = f"{argument.name}: {{values: {value.shown if value.data is not None else '1..8'}}}"

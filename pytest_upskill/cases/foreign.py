@@ -1,4 +1,4 @@
-"""Tells Markdown files of other tools in ``evals/`` from cases of ours with a mistake in them."""
+"""Distinguishes Markdown files of other tools in ``evals/`` from cases that have a mistake."""
 
 import re
 from collections.abc import Collection
@@ -8,15 +8,16 @@ from pytest_upskill.documents.markdown import lines_of, sections
 from pytest_upskill.documents.spelling import nearest
 
 _OWN = frozenset(("op", "dims", "dtypes", "args"))
-"""Keys that the frontmatter of other tools does not have."""
+"""Keys of cases that do not occur in the frontmatter of other tools."""
 _KEY = re.compile(r"([A-Za-z_][\w-]*)[ \t]*:(?=\s|\Z)")
 _EXPECTATION = re.compile(r"\b(?:contains|matches|rubric)[ \t]*:")
 
 
 def is_foreign(text: str, known: Collection[str]) -> bool:
-    """Whether a text that is not a valid case shows no mark of one; ``known`` are the keys of cases.
+    """Whether a text that is not a valid case does not look like a case at all. ``known`` are the keys of cases.
 
-    Marks are keys of ours where the frontmatter is, or should be, and a ``## Reference`` in Python.
+    A text looks like a case if it has keys of cases where the frontmatter is, or should be, or if it has a section
+    ``## Reference`` with Python.
     """
     lines = lines_of(text.lstrip())
     begins = lines[0].rstrip() == DELIMITER

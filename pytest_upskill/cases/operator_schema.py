@@ -1,4 +1,4 @@
-"""Operator schemas: the key ``op`` of a case as plain data. Reads the part of PyTorch's grammar that a case may use."""
+"""Reads operator schemas, which are the key ``op`` of cases, in the part of PyTorch's grammar that cases may use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _ANNOTATED = re.compile(r"(\w+)\(([^()]*)\)\Z")
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument of an operator. ``mutable`` is ``Tensor(a!)``: updated in place, compared like an output."""
+    """An argument of an operator.
+
+    If ``mutable``, it is written ``Tensor(a!)``. It is updated in place, and then compared like an output.
+    """
 
     name: str
     kind: Literal["Tensor", "float", "int", "bool"]
@@ -30,7 +33,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A PyTorch operator schema. ``results`` are the outputs' names; in-place arguments are not among them."""
+    """A PyTorch operator schema. ``results`` are the names of its results, without arguments updated in place."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -39,7 +42,10 @@ class Operator:
 
 
 def parse_operator(text: str, dims: Iterable[str]) -> Operator:
-    """Read a schema; raises ValueError on everything that a case cannot have. ``dims`` are names in use."""
+    """Read a schema. ``dims`` are names that are already in use.
+
+    Raises ValueError for everything that a case may not use.
+    """
     tidy = _tidy(text)
     name, arguments, results = _parts(tidy)
     letters: dict[str, str] = {}
@@ -84,7 +90,7 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 def _argument(text: str, letters: dict[str, str]) -> Argument:
-    """One argument; ``letters`` maps the letters of in-place arguments so far to the arguments' names."""
+    """Read one argument. ``letters`` maps the letters of the in-place arguments so far to the arguments' names."""
     if text == "*":
         raise ValueError("'*' (arguments by keyword only) has no meaning for a kernel; leave it out")
     if (match := _ARGUMENT.match(text)) is None:
@@ -108,7 +114,7 @@ def _argument(text: str, letters: dict[str, str]) -> Argument:
 
 
 def _results(texts: list[str]) -> tuple[str, ...]:
-    """The names of the results; those without one are called ``out``, or ``out0``, ``out1``, ..."""
+    """The names of the results. Results without a name are called ``out``, or ``out0``, ``out1``, ..."""
     names = []
     for index, text in enumerate(texts):
         kind, _, name = text.partition(" ")
@@ -123,8 +129,10 @@ def _results(texts: list[str]) -> tuple[str, ...]:
 
 
 def _refuse_clashes(operator: Operator, dims: Iterable[str]) -> None:
-    """Raise ValueError for a name that occurs twice: arguments, results and dims are parameters of one C++ function,
-    whose name is taken too.
+    """Raise ValueError for a name that occurs twice.
+
+    Arguments, results and dims are parameters of one C++ function, and the function has the operator's name. So all
+    these names must differ.
     """
     seen = {operator.name: "the operator"}
     names = [argument.name for argument in operator.arguments]

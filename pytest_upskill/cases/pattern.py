@@ -1,15 +1,15 @@
-"""The regular expressions of text cases, matched with a limit on time: a pattern can take exponential time."""
+"""Matches the regular expressions of text cases with a limit on time, because a pattern can take exponential time."""
 
 from __future__ import annotations
 
 from pytest_upskill.errors import InfrastructureError
 
 SECONDS = 2.0
-"""Processor time of this process for one pattern and one answer."""
+"""The limit on this process's processor time (s) for one pattern and one answer."""
 
 
 def pattern_problem(pattern: str) -> str | None:
-    """Why ``pattern`` is not a regular expression, None if it is one."""
+    """The reason why ``pattern`` is not a regular expression, or None if it is."""
     import regex
 
     try:

@@ -1,7 +1,8 @@
-"""The part of a case that its reference needs, as plain data (JSON without loss) and back.
+"""Converts the part of a case that its reference needs to plain data, which can be JSON without loss, and back.
 
-In this form a case is sent to the process in which an untrusted reference runs: read and validated, without the task,
-the solution, or any path of this machine. Changed copies of a case are sent in the same way.
+In this form a case is sent to the process in which an untrusted reference runs. The case was read and validated before.
+The data does not have the task, the solution, or any path of this machine. Changed copies of a case are sent in the
+same form.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _SENT = {
     "tolerance", "zero",
 }  # fmt: skip
 PATH = Path("case.md")
-"""The path of every case that was sent."""
+"""The path that every case has after it was sent."""
 
 
 def to_plain(case: Case) -> dict[str, Any]:
-    """What the inputs and the reference's results (``oracle.reference``) of a case depend on."""
+    """The parts of a case on which its inputs and its reference's results (``oracle.reference``) depend."""
     reference, inputs = _anonymous(case.reference), _anonymous(case.inputs)
     sent = replace(case, skill="", path=PATH, task="", reference=reference, inputs=inputs)
     plain: dict[str, Any] = _cases().dump_python(sent, mode="json", exclude_defaults=True, include=_SENT)
@@ -32,7 +33,7 @@ def to_plain(case: Case) -> dict[str, Any]:
 
 
 def from_plain(plain: dict[str, Any]) -> Case:
-    """The inverse of ``to_plain``. Raises ValueError for data of another form."""
+    """The case from the data that ``to_plain`` returned. Raises ValueError for data of another form."""
     return _cases().validate_python(plain)
 
 

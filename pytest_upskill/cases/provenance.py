@@ -15,9 +15,10 @@ Part = Literal["training", "held-out"]
 
 
 class Written(BaseModel):
-    """By whom and how a text was written. ``prompt`` is the digest of the question that the answer is from.
+    """By which model and how a text was written. ``prompt`` is the digest of the prompt that the text answers.
 
-    ``tokens`` are input and output tokens, and ``usd`` the cost, of all attempts. ``written`` is in ISO 8601, UTC.
+    ``tokens`` are the input and output tokens of all attempts, and ``usd`` is their cost. ``written`` is the time in
+    ISO 8601, UTC.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -32,12 +33,13 @@ class Written(BaseModel):
 
 
 class WrittenCase(Written):
-    """``text_hash`` is that of the case's text when it was proven, ``code`` the digest of its code.
+    """How a case was written.
 
-    ``difficulty`` is the teacher's, 1 (easy) to 5.
-    ``part``: the teacher may see results of training cases while it refines the skill, never those of held-out ones.
-    ``operator`` is what the case was asked for, in words. ``baseline`` gives, by student, the pass rate without the
-    skill.
+    ``text_hash`` is the hash of the case's text when the case was proven, and ``code`` is the digest of its code.
+    ``difficulty`` is the teacher's estimate, from 1 (easy) to 5. ``part`` says whether this is a training case or a
+    held-out case. While the teacher refines the skill, it may see results of training cases, but never results of
+    held-out cases. ``operator`` is the operator for which a case was requested, in words. ``baseline`` has, by student,
+    the pass rate without the skill.
     """
 
     text_hash: str = ""
@@ -50,8 +52,10 @@ class WrittenCase(Written):
 
 
 class Provenance(BaseModel):
-    """The content of the file. ``task`` is what the skill was asked for, ``language`` that of its text (BCP 47),
-    ``contract`` that of its cases.
+    """The content of the file.
+
+    ``task`` is the task for which the skill was requested, ``language`` the language of its text (BCP 47), and
+    ``contract`` the contract of its cases.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -69,7 +73,7 @@ class Provenance(BaseModel):
 
 
 def read_provenance(evals: Path) -> Provenance | None:
-    """The record in a skill's folder ``evals``; None if it has none. Raises CaseError if it cannot be read."""
+    """The record in a skill's folder ``evals``. None if there is no record. Raises CaseError if it cannot be read."""
     path = evals / FILE
     try:
         return Provenance.model_validate_json(path.read_bytes())

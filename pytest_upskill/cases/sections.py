@@ -1,4 +1,4 @@
-"""The body of a case: the task, and the sections under its ``## `` headings."""
+"""Reads the body of a case: the task, and the sections under ``## `` headings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_upskill.errors import CaseError
 HEADINGS = ("Reference", "Solution", "Inputs", "Notes")
 _PYTHON = ("python", "py", "python3")
 _FENCES = {"cuda": ("cuda", "cu", "cpp", "c++"), "python": _PYTHON}
-"""The info strings that the blocks of a language may have; of other languages it is the language's name."""
+"""The info strings that blocks of a language may have. A block of any other language has the language's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Sections:
     last_line: int
 
     def refuse(self, title: str, why: str) -> None:
-        """Raise CaseError if there is such a section."""
+        """Raise CaseError if there is a section with this title. ``why`` is part of the message."""
         if title in self.titled:
             raise self._error(f"'## {title}': {why}; remove it", self.titled[title].line)
 
     def whole(self, title: str) -> Snippet | None:
-        """The whole text of a section, None if there is no such section."""
+        """The whole text of a section, or None if there is no such section."""
         if (section := self.titled.get(title)) is None:
             return None
         if not (text := section.text.rstrip()):
@@ -45,12 +45,12 @@ class Sections:
         return Snippet("\n".join(lines[skipped:]) + "\n", section.line + 1 + skipped, self.path, whole=True)
 
     def solution(self, language: str) -> Snippet | None:
-        """The kernel that passes, one block in the case's language; None if there is no such section."""
+        """The kernel that passes, which is a block in the case's language. None if there is no such section."""
         section = self.titled.get("Solution")
         return None if section is None else self._snippet(section, _FENCES.get(language, (language,)), language)
 
     def reference(self, operator: Operator, dims: Sequence[str]) -> Snippet:
-        """The oracle: Python that defines a function with the operator's name, called with arguments by name."""
+        """The reference. It is Python that defines a function with the operator's name and the arguments' names."""
         name = operator.name
         if "Reference" not in self.titled:
             what = f"add one with a python block that defines '{name}', the result in PyTorch"
@@ -74,7 +74,7 @@ class Sections:
         return snippet
 
     def inputs(self, dims: Sequence[str]) -> Snippet | None:
-        """Code that draws the inputs, ``def inputs(generator, dtype, **dims)``; None if there is no such section."""
+        """The code that draws the inputs: ``def inputs(generator, dtype, **dims)``. None without such a section."""
         if "Inputs" not in self.titled:
             return None
         snippet = self._snippet(self.titled["Inputs"], _PYTHON, "python")
@@ -97,7 +97,7 @@ class Sections:
         return CaseError(message, self.path, line)
 
     def _snippet(self, section: Section, languages: Iterable[str], language: str) -> Snippet:
-        """The only block of a section, whose info string is one of ``languages``."""
+        """The only block of a section. Its info string must be one of ``languages``."""
         title = f"'## {section.title}'"
         if not section.fences:
             raise self._error(f"{title} has no fenced block: put the code in one, ```{language}", section.line)
@@ -130,7 +130,10 @@ class Sections:
 
 
 def read_sections(path: Path, lines: Sequence[str], first: int) -> Sections:
-    """Cut a body into task and sections; unknown and repeated headings, open fences and an empty task are errors."""
+    """Cut a body into the task and sections.
+
+    Raises CaseError for unknown and repeated headings, for open fences and for an empty task.
+    """
     head, *rest = sections(lines, first)
     titled: dict[str, Section] = {}
     for section in rest:

@@ -1,4 +1,4 @@
-"""The sizes and integer scalars that a case allows: bounds, lists and conditions."""
+"""Finds the sizes and integer scalars that a case allows by its bounds, lists and conditions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pytest_upskill.cases.case import Case, Choices, Dim, ScalarSpec
 
 Options = range | tuple[int, ...]
-"""What a dim or an integer scalar may be beside the earlier ones: a range (which may be empty), or a list."""
+"""The values that a dim or an integer scalar may have, given the earlier ones: a range (may be empty), or a list."""
 
 
 def candidates(dim: Dim, known: Mapping[str, int], zero: bool) -> Options:
-    """The sizes of a dim in order, given the earlier dims. ``zero`` lets a range that starts at 1 start at 0."""
+    """The sizes of a dim in order, given the earlier dims. If ``zero``, a range that starts at 1 also has size 0."""
     if isinstance(dim.sizes, Choices):
         return tuple(sorted(int(size) for size in dim.sizes.options))
     low, high = int(dim.sizes.low.evaluate(known)), int(dim.sizes.high.evaluate(known))
@@ -19,14 +19,14 @@ def candidates(dim: Dim, known: Mapping[str, int], zero: bool) -> Options:
 
 
 def scalar_options(scalar: ScalarSpec, dims: Mapping[str, int]) -> Options:
-    """The values of an integer scalar; those of a list as given."""
+    """The values of an integer scalar. A list is returned in the case's order."""
     if isinstance(scalar.values, Choices):
         return tuple(int(value) for value in scalar.values.options)
     return range(int(scalar.values.low.evaluate(dims)), int(scalar.values.high.evaluate(dims)) + 1)
 
 
 def first(options: Options) -> int:
-    """The first value; the lower bound of an empty range."""
+    """The first value. For an empty range, its lower bound."""
     return options.start if isinstance(options, range) else options[0]
 
 
@@ -36,7 +36,10 @@ def integer_scalars(case: Case) -> tuple[ScalarSpec, ...]:
 
 
 def violated(case: Case, values: Mapping[str, int]) -> str | None:
-    """The first condition of ``where`` that does not hold, of those whose names are all known."""
+    """The first condition of ``where`` that ``values`` violate, or None.
+
+    A condition with a name that is not in ``values`` is skipped.
+    """
     for condition in case.where:
         if condition.names <= values.keys() and not condition.evaluate(values):
             return condition.text
@@ -44,7 +47,7 @@ def violated(case: Case, values: Mapping[str, int]) -> str | None:
 
 
 def problem(case: Case, dims: Mapping[str, int], scalars: Mapping[str, float]) -> str | None:
-    """Which rule of the case these sizes and scalars break, None if they are legal."""
+    """The rule of the case that these sizes and scalars break, or None if they are legal."""
     known: dict[str, int] = {}
     for dim in case.dims:
         options = candidates(dim, known, case.zero)

@@ -1,6 +1,6 @@
-"""Reads ``evals/triggers.json``: queries of users, and whether each should make an agent open the skill.
+"""Reads ``evals/triggers.json``: queries of users, and whether each query should make an agent open the skill.
 
-Each query becomes a case of its own kind, whose student only sees names and descriptions of skills.
+Each query becomes a case of the kind ``trigger``, in which the student sees only names and descriptions of skills.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pytest_upskill.errors import CaseError
 
 FILE = "triggers.json"
 PREFIX = "trigger."
-"""How the names of these cases begin; no file of a case can have such a name."""
+"""The prefix of the names of these cases. A case in a file cannot have such a name."""
 FORM = '[{"query": "Write a CUDA kernel for softmax", "should_trigger": true}]'
 _KEYS = ("query", "should_trigger")
 _WORDS, _LETTERS = 5, 36
@@ -29,7 +29,7 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Triggers:
-    """The queries of a skill; none if its file has a ``problem``, or if there is no file."""
+    """The queries of a skill. There are none if the skill has no such file, or if the file has a ``problem``."""
 
     cases: tuple[Case, ...] = ()
     problem: CaseError | None = None
@@ -105,7 +105,7 @@ def _entries(text: str, path: Path) -> Iterator[tuple[Any, int]]:
 
 
 class _Object(dict[str, Any]):
-    """An object; ``doubled`` is a key that it has twice."""
+    """A JSON object. ``doubled`` is a key that occurs twice in it."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -159,7 +159,7 @@ def _case(query: str, wanted: bool, path: Path, skill: str) -> Case:
 
 
 def name_of(query: str) -> str:
-    """The name of a query's case: its first words, and a part of its hash."""
+    """The name of a query's case, made of the query's first words and a part of its hash."""
     words = re.findall(r"[a-z0-9]+", query.lower())[:_WORDS]
     short = "-".join(words)[:_LETTERS].strip("-")
     return f"{PREFIX}{short}{short and '-'}{hashlib.sha256(query.encode()).hexdigest()[:6]}"

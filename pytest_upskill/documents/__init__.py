@@ -1,1 +1,1 @@
-"""Reading text: Markdown, YAML frontmatter, expressions, identifiers, spelling."""
+"""Reads texts: Markdown, YAML frontmatter, expressions, identifiers; suggests spellings."""

@@ -1,7 +1,7 @@
-"""Small integer expressions in cases: sizes, bounds, conditions. Never calls ``eval``.
+"""Parses and evaluates the small integer expressions in cases: sizes, bounds and conditions. Never calls ``eval``.
 
 An expression consists of names, numbers, ``+ - * // %``, comparisons (which may be chained), ``and or not``,
-``min(...)`` and ``max(...)``. Python's parser reads it; any other node of its syntax tree is an error.
+``min(...)`` and ``max(...)``. Python's parser reads the expression. A syntax tree with any other node is an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Number = int | float | bool
 Evaluate = Callable[[Mapping[str, Number]], Number]
 
 MAX_LENGTH = 300
-"""Characters. The limit bounds the recursion of the parser."""
+"""The largest number of characters of an expression, so that the parser does not recurse too deeply."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _NO_NAMES = frozenset((*keyword.kwlist, "min", "max"))
@@ -49,13 +49,16 @@ _KNOWN = "an expression consists of names, numbers, + - * // %, comparisons, 'an
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A checked expression: its text, and the names that it needs. Make one with ``parse``."""
+    """A checked expression: its text, and the names in it. ``parse`` makes expressions."""
 
     text: str
     names: frozenset[str]
 
     def evaluate(self, values: Mapping[str, Number]) -> Number:
-        """The value for these ``values``; raises ValueError on a missing name and on a division by zero."""
+        """The value of the expression with these ``values`` of its names.
+
+        Raises ValueError if a name is missing, and for a division by zero.
+        """
         try:
             return _checked(self.text).evaluate(values)
         except ZeroDivisionError:
@@ -66,17 +69,17 @@ class Expression:
 
     @property
     def constant(self) -> Number | None:
-        """The value of an expression without names, None for any other."""
+        """The value of the expression if it has no names, otherwise None."""
         return _checked(self.text).constant
 
     @property
     def condition(self) -> bool:
-        """Whether its value is a truth value: a comparison, ``and``, ``or`` or ``not``."""
+        """Whether the expression has a truth value, because it is a comparison, ``and``, ``or`` or ``not``."""
         return _checked(self.text).condition
 
     @property
     def fractional(self) -> bool:
-        """Whether a number in it is written with a point or an exponent."""
+        """Whether a number in the expression is written with a point or an exponent."""
         return _checked(self.text).fractional
 
     def __str__(self) -> str:
@@ -93,7 +96,10 @@ class _Checked:
 
 
 def parse(text: str | int | float) -> Expression:
-    """Check a text (or a number); raises ValueError with the part that is not allowed and the rule."""
+    """Make an expression from a text or a number.
+
+    Raises ValueError, whose message names the part that is not allowed and the rule.
+    """
     return _checked(text.strip() if isinstance(text, str) else _number_text(text)).expression
 
 
@@ -107,7 +113,7 @@ def _number_text(number: float) -> str:
 
 @lru_cache(maxsize=4096)
 def _checked(text: str) -> _Checked:
-    if _NAME.match(text) and text not in _NO_NAMES:  # most sizes are names: these need no tree
+    if _NAME.match(text) and text not in _NO_NAMES:  # most sizes are single names, which need no syntax tree
         return _Checked(Expression(text, frozenset((text,))), lambda values: values[text])
     tree = _tree(text)
     names: set[str] = set()
@@ -136,7 +142,7 @@ def _tree(text: str) -> ast.expr:
 
 
 def _build(node: ast.expr, text: str, names: set[str]) -> Evaluate:  # noqa: PLR0911 - one line for each kind of node
-    """A function that evaluates ``node``; adds the names that it needs to ``names``."""
+    """A function that evaluates ``node``. The names in ``node`` are added to ``names``."""
     match node:
         case ast.Constant(value=value) if type(value) is int or (type(value) is float and math.isfinite(value)):
             return lambda _values: value
@@ -181,7 +187,7 @@ def _boolean(op: ast.boolop, parts: list[Evaluate]) -> Evaluate:
     decided_by = isinstance(op, ast.Or)
 
     def evaluate(values: Mapping[str, Number]) -> Number:
-        """The operand that decides, as in Python."""
+        """The operand that decides the result of ``and`` or ``or``, as in Python."""
         for part in parts:
             value = part(values)
             if bool(value) is decided_by:

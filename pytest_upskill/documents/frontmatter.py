@@ -1,6 +1,6 @@
 """Splits a Markdown file into YAML frontmatter and body, and reads the YAML with the line of each value.
 
-YAML 1.2: ``1e-3`` is a number and ``no`` a word. Callers choose the exception to raise.
+The YAML is of version 1.2, in which ``1e-3`` is a number and ``no`` a word. Callers choose the exception to raise.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ _PREFIX = "tag:yaml.org,2002:"
 
 
 class Value(NamedTuple):
-    """A YAML value. ``data`` is plain (lists and dicts hold further values); ``line`` is 1-based, in the ``.md`` file,
-    for a mapping's value that of its key; ``text`` is a scalar as it was written.
+    """A YAML value.
+
+    ``data`` is a scalar, or a list or dict of further values. ``line`` is the line of the value in the file (1-based).
+    A value in a mapping has the line of its key. ``text`` is a scalar as it was written.
     """
 
     data: Any
@@ -33,7 +35,7 @@ class Value(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """How a message quotes it."""
+        """The value as messages quote it."""
         if isinstance(self.data, dict):
             return "{" + ", ".join(f"{key}: {value.shown}" for key, value in self.data.items()) + "}"
         if isinstance(self.data, list):
@@ -43,7 +45,7 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The frontmatter of a file, which is a mapping, and its body, whose first line has number ``body_line``."""
+    """The frontmatter of a file, which is a mapping, and the file's body, which begins at line ``body_line``."""
 
     frontmatter: Value
     body: list[str]
@@ -51,7 +53,7 @@ class Document:
 
 
 def read_text(path: Path, error: type[LocatedError]) -> str:
-    """A UTF-8 file's text without a byte order mark; raises ``error`` if it cannot be read or decoded."""
+    """The text of a UTF-8 file without a byte order mark. Raises ``error`` if the file cannot be read or decoded."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -63,7 +65,10 @@ def read_text(path: Path, error: type[LocatedError]) -> str:
 
 
 def parse(text: str, path: Path, error: type[LocatedError]) -> Document:
-    """Split a text at lines of ``---``, with or without blanks behind it, and read the YAML between the first two."""
+    """Read the YAML between the first two lines ``---`` of a text. The rest is the body.
+
+    These lines may end with blanks.
+    """
     lines = lines_of(text)
     if lines[0].rstrip() != DELIMITER:
         found = f"'{lines[0][:40]}'" if lines[0] else "an empty line"
@@ -75,7 +80,7 @@ def parse(text: str, path: Path, error: type[LocatedError]) -> Document:
 
 
 def parse_yaml(text: str, path: Path, error: type[LocatedError]) -> Value:
-    """Read a YAML file that is a mapping, as frontmatter is read."""
+    """Read the text of a YAML file, which must be a mapping, in the same way as frontmatter."""
     return _Reader(path, error, "the file", 1).read("\n".join(lines_of(text)))
 
 
@@ -89,14 +94,17 @@ def _unclosed(lines: list[str]) -> str:
 
 @lru_cache(maxsize=1)
 def _parser() -> Callable[[str], Any]:
-    """libyaml's event parser. Composing nodes with ruamel takes ten times as long, and recurses in C."""
+    """Return libyaml's event parser.
+
+    It is used because composing nodes with ruamel takes ten times as long, and recurses in C.
+    """
     from ruamel.yaml import YAML
 
     return YAML(typ="safe").Parser
 
 
 class _Reader:
-    """Builds values from events; the schema is YAML 1.2's core schema (section 10.3)."""
+    """Builds values from the parser's events, by YAML 1.2's core schema (section 10.3)."""
 
     def __init__(
         self, path: Path, error: type[LocatedError], what: str = "the frontmatter", first_line: int = 2
@@ -137,14 +145,14 @@ class _Reader:
         mark, context = getattr(problem, "problem_mark", None), getattr(problem, "context_mark", None)
         line = source.count("\n", 0, getattr(problem, "position", 0)) if mark is None else mark.line
         if context is not None and line > source.count("\n"):
-            line = context.line  # a missing bracket is noticed at the end: the place to name is that of the open one
+            line = context.line  # a missing bracket is noticed only at the end: name the open bracket's line instead
         begun = f", begun in line {context.line + self._first}" if context is not None and context.line != line else ""
         text = source.split("\n")[line].strip() if line <= source.count("\n") else ""
         near = f", near '{text[:60]}'" if text else ""
         return self._fail(f"{self._what} is not YAML: {reason}{begun}{near}", line)
 
     def _value(self, event: Any, line: int | None, depth: int) -> Value:
-        """The value that begins with ``event``; ``line`` is its key's, if it has one."""
+        """The value that begins with ``event``. ``line`` is the line of its key, or None if it has no key."""
         kind = type(event).__name__
         place = event.start_mark.line if line is None else line
         if kind == "ScalarEvent" and event.ctag is None:
@@ -208,11 +216,11 @@ _SPECIAL = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
 }
 _MAX_DIGITS = 400
-"""Longer numbers stay texts: Python refuses to convert more than 4,300 digits."""
+"""A number with more digits stays a text, because Python refuses to convert more than 4,300 digits."""
 
 
 def _resolved(text: str) -> Any:
-    """A plain scalar by the core schema."""
+    """The value of a plain scalar by the core schema."""
     if text in _SPECIAL:
         return _SPECIAL[text]
     if text[0] not in "+-.0123456789" or len(text) > _MAX_DIGITS:

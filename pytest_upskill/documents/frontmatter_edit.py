@@ -1,4 +1,4 @@
-"""Changes a key in the frontmatter of a file: an item is added to a list, or a text replaced. All else stays."""
+"""Changes one key in the frontmatter of a text: adds an item to a list, or replaces a text. All other text stays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_upskill.documents.frontmatter import DELIMITER
 
 
 class _Place(NamedTuple):
-    """Where an item goes: after this line and column (0-based, of the YAML), and what stands around it."""
+    """Where an item is inserted: after this line and column of the YAML (0-based), and with which text around it."""
 
     line: int
     column: int | None
@@ -19,11 +19,11 @@ class _Place(NamedTuple):
 
 
 def with_item(text: str, key: str, item: str) -> str:
-    """The text with ``item``, in single quotes, as the last one of the list ``key`` of its frontmatter; without such a
-    list, a new one at the end. ``item`` has no quotes and no line ends.
+    """The text with ``item``, in single quotes, appended to the list ``key`` of the frontmatter.
 
-    The caller checks the result: frontmatter in unusual forms may not be valid afterwards. Raises ValueError for a text
-    without frontmatter.
+    If there is no such list, it is added at the end of the frontmatter. ``item`` must have no quotes and no line ends.
+    The caller must check the result, because frontmatter in unusual forms may not be valid afterwards. Raises
+    ValueError for a text without frontmatter.
     """
     end_of_line = "\r\n" if "\r\n" in text else "\n"
     lines = text.split("\n")
@@ -43,9 +43,10 @@ def with_item(text: str, key: str, item: str) -> str:
 
 
 def with_text(text: str, key: str, value: str) -> str:
-    """The text with ``value``, a single line, as that of ``key`` in its frontmatter. Raises ValueError without the key.
+    """The text with ``value``, a single line, as the new value of ``key`` in the frontmatter.
 
-    Comments beside the old value go with it. The caller checks the result, as with ``with_item``.
+    Comments beside the old value are removed, too. The caller must check the result, as with ``with_item``. Raises
+    ValueError if the frontmatter has no such key.
     """
     end_of_line = "\r\n" if "\r\n" in text else "\n"
     lines = text.split("\n")
@@ -56,7 +57,7 @@ def with_text(text: str, key: str, value: str) -> str:
         raise ValueError(f"the frontmatter has no '{key}'")
     first = keys[place][1] + 1
     after = keys[place + 1][1] + 1 if place + 1 < len(keys) else end
-    while after > first + 1 and lines[after - 1].lstrip()[:1] in ("", "#"):  # those before the next key
+    while after > first + 1 and lines[after - 1].lstrip()[:1] in ("", "#"):  # comments before the next key stay
         after -= 1
     margin = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
     new = f"{margin}{key}: {_scalar(value)}{end_of_line}"
@@ -64,7 +65,7 @@ def with_text(text: str, key: str, value: str) -> str:
 
 
 def _scalar(value: str) -> str:
-    """A text as YAML: plain where it means the same, else in double quotes, as in JSON."""
+    """A text as YAML. It is written in double quotes, as in JSON, unless it has the same meaning without quotes."""
     plain = re.fullmatch(r"[A-Za-z][^\n]*[^\s:]", value) and not re.search(r":\s|\s#", value)
     return value if plain and value.isprintable() else json.dumps(value, ensure_ascii=False)
 
@@ -93,7 +94,7 @@ def _keys(source: str) -> list[tuple[str, int]]:
 
 
 def _place(source: str, key: str) -> _Place | None:
-    """Where an item of the list ``key`` goes; None without such a list."""
+    """Where an item of the list ``key`` is inserted. None if there is no such list."""
     events = _events(source)
     depth, is_key, found = 0, True, False
     for event in events:

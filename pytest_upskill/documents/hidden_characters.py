@@ -1,5 +1,7 @@
-"""Characters that make code look different from what runs: controls, invisible ones, and those that change the order
-in which text is shown (Boucher and Anderson, *Trojan Source*, 2021).
+"""Finds characters that make code look different from what runs.
+
+These are control characters, invisible characters, and characters that change the order in which text is shown
+(Boucher and Anderson, *Trojan Source*, 2021).
 """
 
 from __future__ import annotations
@@ -14,24 +16,24 @@ from dataclasses import dataclass
 
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and symbols that nothing is drawn for."""
+"""Letters and symbols that are drawn as nothing."""
 _VARIANTS = frozenset(map(chr, (*range(0x180B, 0x180E), *range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0))))
-"""Variation selectors, which can hold a hidden text; not the two that choose between text and emoji."""
+"""Variation selectors, in which a text can be hidden. The two that choose between text and emoji are not included."""
 
 _UNUSUAL = re.compile(r"[^\t\n -~]")
-"""Only these characters can be hidden."""
+"""Characters other than printable ASCII, tabs and line ends. Only such characters can be hidden."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A character at a line of a text (1-based)."""
+    """A hidden character, and its line in a text (1-based)."""
 
     line: int
     char: str
 
     @property
     def effect(self) -> str:
-        """What it does to the text that is shown."""
+        """What the character does to the text that is shown."""
         if self.char in _REORDERING:
             return "changes the order in which the line is shown, not that in which it runs"
         if self.char not in _BLANK and unicodedata.category(self.char) == "Cc":
@@ -44,7 +46,7 @@ class Hidden:
 
 
 def is_hidden(char: str) -> bool:
-    """Whether a character other than a tab or an end of line is not shown as what it is."""
+    """Whether a character is invisible, or changes how other text is shown. False for tabs and line ends."""
     if char.isascii():
         return not (char.isprintable() or char in "\t\n")
     return (
@@ -60,7 +62,10 @@ def hidden_characters(text: str) -> Iterator[Hidden]:
 
 @dataclass(frozen=True, slots=True)
 class Disguised:
-    """A name in Python at a line (1-based) that has letters beyond ASCII, and may look like another name."""
+    """A name in Python code, and its line (1-based).
+
+    The name has letters beyond ASCII, so it may look like another name.
+    """
 
     line: int
     name: str
@@ -73,7 +78,7 @@ class Disguised:
 
 
 def disguised_names(source: str) -> Iterator[Disguised]:
-    """The names in Python code that have letters beyond ASCII, in order; up to the first error in the code."""
+    """The names in Python code that have letters beyond ASCII, in order, up to the first syntax error."""
     with suppress(tokenize.TokenError, SyntaxError):
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.NAME and not token.string.isascii():
@@ -81,5 +86,5 @@ def disguised_names(source: str) -> Iterator[Disguised]:
 
 
 def visible(text: str) -> str:
-    """The text with each hidden character as ``<U+202E>``."""
+    """The text with each hidden character replaced by its code, such as ``<U+202E>``."""
     return _UNUSUAL.sub(lambda found: f"<U+{ord(found[0]):04X}>" if is_hidden(found[0]) else found[0], text)

@@ -1,4 +1,4 @@
-"""The names that the operator, arguments, results and dims of a case may have: valid in C++ and in Python."""
+"""Checks the names of the operator, arguments, results and dims of a case, which must be valid in C++ and in Python."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _RESERVED = re.compile(r"(?:upskill|cuda)(?:_|[A-Z]|\Z)")
 
 
 def refusal(name: str) -> str | None:  # noqa: PLR0911 - one line for each reason
-    """Why ``name`` cannot be used, as the end of a sentence; None for a valid name."""
+    """The reason why ``name`` cannot be used, as the end of a sentence. None for a valid name."""
     if name.startswith("_") or name.endswith("_") or "__" in name:
         return "begins or ends with an underscore or doubles one, which C++ and PyTorch reserve"
     if not _IDENTIFIER.match(name):

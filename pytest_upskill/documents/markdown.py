@@ -1,8 +1,9 @@
 """Reads fenced blocks and level-2 headings of Markdown.
 
-Fences follow CommonMark 0.31, section 4.5: three or more backticks or tildes, indented by at most three columns
-(counted from the content of a list item), closed by a line with at least as many of the same character and nothing
-else. One exception: a line that leaves a list item does not end a block opened in it, since models indent carelessly.
+Fences follow CommonMark 0.31, section 4.5. A fence is three or more backticks or tildes, indented by at most three
+columns (counted from the content of a list item). A line with at least as many of the same character, and nothing else,
+closes the block. There is one exception, because models indent carelessly: a line that is indented less than a list
+item does not end a block that was opened in the item.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _MARKERS = frozenset("`~-+*0123456789")
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A fenced block: ``opening`` is the 1-based line of its fence, ``line`` that of its first source line."""
+    """A fenced block. ``opening`` is the line (1-based) of its fence, and ``line`` is its first line of source."""
 
     info: str
     source: str
@@ -39,7 +40,10 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The text under a ``## `` heading. ``line`` is the heading's; the text above the first has title None."""
+    """The text under a ``## `` heading. ``line`` is the line of the heading.
+
+    The text above the first heading is a section whose title is None.
+    """
 
     title: str | None
     line: int
@@ -48,16 +52,19 @@ class Section:
 
 
 def lines_of(text: str) -> list[str]:
-    """Split at line ends of any platform, and nowhere else (``str.splitlines`` knows ten more); at least one line."""
+    """Split a text at ``\\n``, ``\\r\\n`` and ``\\r``. ``str.splitlines`` would also split at other characters.
+
+    There is always at least one line.
+    """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.removesuffix("\n").split("\n")
 
 
 class FenceReader:
-    """Reads a document line by line, and returns each fenced block where it ends.
+    """Reads a document line by line, and returns each fenced block when it ends.
 
-    ``fence`` closes the block that is open while ``inside``.
+    ``inside`` is true while a block is open, and ``fence`` is the fence that closes the open block.
     """
 
     def __init__(self) -> None:
@@ -67,7 +74,7 @@ class FenceReader:
         self._source: list[str] = []
 
     def feed(self, number: int, line: str) -> Fence | None:
-        """Read line ``number``; returns the block that it closes, if it closes one."""
+        """Read line ``number``. Return the block that the line closes, or None."""
         if not self.inside:
             if (stripped := line.lstrip(" \t")) and (stripped[0] in _MARKERS or self._items):
                 self._open(number, line, stripped)
@@ -79,7 +86,7 @@ class FenceReader:
         return None
 
     def end(self) -> Fence | None:
-        """The block that is still open, as an unclosed one."""
+        """Return the block that is open at the end of the document, marked as not closed. None if none is open."""
         return self._finish(closed=False) if self.inside else None
 
     def _open(self, number: int, line: str, stripped: str) -> None:
@@ -126,7 +133,7 @@ def fences(lines: Sequence[str], first: int = 1) -> Iterator[Fence]:
 
 
 def sections(lines: Sequence[str], first: int = 1) -> list[Section]:
-    """Cut at ``## `` headings outside fences; the text above the first is a section without a title."""
+    """Cut a document at ``## `` headings outside fences. The text above the first is a section without a title."""
     reader = FenceReader()
     found: list[Section] = []
     title: str | None = None
@@ -146,7 +153,10 @@ def sections(lines: Sequence[str], first: int = 1) -> list[Section]:
 
 
 def headings(lines: Sequence[str]) -> list[tuple[int, int, str]]:
-    """The headings that begin with ``#``, outside fences: each with its index in ``lines``, its level and its title."""
+    """The headings that begin with ``#`` and are outside fences.
+
+    Each heading is its index in ``lines``, its level and its title.
+    """
     reader, found = FenceReader(), []
     for index, line in enumerate(lines):
         heading = None if reader.inside or "#" not in line else _ANY_HEADING.match(line)

@@ -1,8 +1,9 @@
-"""The answer in a reply: its fenced blocks and its text, without reasoning and without calls of tools.
+"""Finds the answer in a reply: its fenced blocks and its text, without reasoning and without calls of tools.
 
-Models mark their reasoning with tags, which a server removes only if it knows the model's format: ``FORMATS`` lists
-them. Code can quote a tag: in a fenced block, one counts at the start of a line, or directly before or after a fence; a
-special token also elsewhere, unless a quote or a comment is before it. In prose, a backtick before a tag quotes it.
+Models mark their reasoning with tags. A server removes the tags only if it knows the model's format. ``FORMATS`` lists
+the tags of all formats. Code and prose can quote a tag, which does not count then. In a fenced block, a tag counts only
+at the start of a line, or directly before or after a fence. A tag that is a special token also counts elsewhere in a
+line, unless a quote or a comment is before it. In prose, a tag with a backtick before it is a quotation.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from pytest_upskill.documents.markdown import Fence, FenceReader, fences, lines_
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How models mark the parts of a reply: patterns of tags, empty if there is no such tag.
+    """How models mark the parts of a reply. Each field of the format is a pattern of a tag, empty if there is no tag.
 
-    ``draft`` begins what is not an answer, up to ``draft_end``. A lone ``draft_end`` means that all before it was
-    reasoning, since chat templates often open it themselves; not with ``lone`` False. Blocks between the last
-    ``answer`` and its ``answer_end`` count alone, if there are any. With ``final``, nothing before ``answer`` counts.
+    Text from ``draft`` to ``draft_end`` is not part of the answer. If there is a ``draft_end`` without a ``draft``, all
+    text before it is reasoning, because chat templates often write the opening tag themselves. This does not apply if
+    ``lone`` is false. If there are blocks between the last ``answer`` and its ``answer_end``, no other blocks count. If
+    ``final``, nothing before ``answer`` counts.
     """
 
     name: str
@@ -47,10 +49,10 @@ def _call(name: str, begin: str, end: str) -> Format:
 _BAR = "\uff5c"
 """The bar in DeepSeek's tags."""
 _HEADER = r"(?:[^<>\n]{0,100}(?:<\|constrain\|>[^<>\n]{0,100})?<\|message\|>)?"
-"""The rest of a Harmony header: a recipient, a content type."""
+"""The rest of a header in OpenAI's Harmony format, with a recipient and a content type."""
 _START = r"(?:<\|start\|>[^<>\n]{0,100})?<\|channel\|>[ ]?"
 _THINK = r"(?:[\w-]{1,20}[:_-]|ant)?(?:think(?:ing)?|thoughts?)(?:[:_-]\w{1,20})?"
-"""``think`` by any of its names: ``seed:think``, ``longcat_think``, ``think_fast``, ``inner-thoughts``."""
+"""All names of the tag ``think``, such as ``seed:think``, ``longcat_think``, ``think_fast`` or ``inner-thoughts``."""
 _IN_BRACKETS = r"(?:THINK(?:ING)?|THOUGHTS?|REASONING)"
 _THOUGHT = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|system2)"
 _START_WORD, _END_WORD = r"(?:start|begin)", r"(?:end|stop)"
@@ -78,7 +80,7 @@ FORMATS = (
         lone=False,
         final=True,
     ),
-    # The same after a server has removed the special tokens; see ``_Scan``.
+    # What is left of such tags after a server has removed the special tokens; see ``_Scan``.
     Format("Harmony without tokens", r"(?:assistant)?analysis(?=[A-Z])", "", r"assistantfinal", "", final=True),
     Format(
         "Gemma",
@@ -92,7 +94,7 @@ FORMATS = (
     Format("Solar", r"<\|think\|>", r"<\|(?:/think|endthink|end)\|>", lone=False),
     Format("Apertus", r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
     Format(
-        "tokens",  # of Cohere, OpenThinker, GLM, MiniCPM and others
+        "tokens",  # tags of Cohere, OpenThinker, GLM, MiniCPM and others
         rf"<\|(?:{_START_WORD}_?(?:of_?)?)?{_THOUGHT}(?:_?{_START_WORD})?\|>",
         rf"<\|(?:/|{_END_WORD}_?(?:of_?)?){_THOUGHT}\|>|<\|{_THOUGHT}_?{_END_WORD}\|>",
         rf"<\|{_START_WORD}_?(?:of_?)?{_RESULT}\|>|<\|{_RESULT}_?{_START_WORD}\|>",
@@ -143,16 +145,16 @@ FORMATS = (
         "",
     ),
 )
-"""All formats of reasoning and answers, and of calls of tools that the server should have read."""
+"""All formats of reasoning and answers, and of calls of tools that the server should have removed from the text."""
 
 _TOKENS = (
     r"<\|\w{1,40}\|>|</s>|\[\|\w{1,40}\|\]|\[unused\d{1,3}\]|(?-i:\[/INST\])|<extra_id_\d>|(?-i:<role>ASSISTANT</role>)"
     rf"|<(?:end_of_turn|turn\||start_of_turn|\|turn|bos|eos|{_BAR}(?:Assistant|(?:begin|end)▁of▁sentence){_BAR})>"
 )
 _TURN = rf"(?:{_TOKENS})(?:assistant\b|model\b)?(?:<\|end_header_id\|>)?"
-"""Tokens between the messages of a chat: no part of the text."""
+"""Tokens between the messages of a chat, which are not part of the text."""
 _CALLS = r"\[TOOL_CALLS\]"
-"""Mistral's: a name, and JSON without a tag at its end."""
+"""The tag of Mistral's calls of tools. A name and JSON follow, without a tag at the end."""
 _CALL_HEAD = re.compile(r"\w*(?:\[CALL_ID\]\w*)?(?:\[ARGS\])?\s*(?=[\[{])")
 _PARTS = ("draft", "draft_end", "answer", "answer_end")
 _PATTERNS = [getattr(row, part) for part in _PARTS for row in FORMATS]
@@ -162,39 +164,39 @@ _ONLY_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*\Z")
 _QUOTES = re.compile(r"[\"'`#]|//|/\*|^[ \t]*\*")
 _BARE_DRAFTS = ("analysis", "assistantanalysis")
 _MOST_CALLS = 100
-"""Calls whose JSON is read; a limit for replies that consist of them."""
+"""The JSON of at most this many calls is read, because a reply may consist of many calls."""
 _DOCUMENTS = ("markdown", "md")
 
 
 @functools.lru_cache(maxsize=1024)
 def _roles(tag: str) -> dict[str, tuple[Format, ...]]:
-    """By part: the formats in which ``tag`` plays it."""
+    """For each field of ``Format`` that is a tag, the formats in which ``tag`` is this tag."""
     matches = {
         part: tuple(row for row in FORMATS if re.fullmatch(getattr(row, part) or r"(?!)", tag, re.IGNORECASE))
         for part in _PARTS
     }
-    if tag.lower() in _BARE_DRAFTS:  # its look-ahead has nothing to look at here
+    if tag.lower() in _BARE_DRAFTS:  # a look-ahead of the pattern would see nothing here
         matches["draft"] = (next(row for row in FORMATS if row.name == "Harmony without tokens"),)
     return matches
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """The blocks of the answer in order, and whether the reasoning held some."""
+    """The blocks of the answer in order, and whether the reasoning had blocks, too."""
 
     answer: tuple[Fence, ...]
     in_reasoning: bool
 
 
 def answer_blocks(text: str) -> Blocks:
-    """The blocks of a reply. Takes time linear in its length."""
+    """The blocks of a reply's answer. The time is linear in the length of the reply."""
     scan = _Scan(text)
     blocks = scan.marked_blocks or scan.blocks
     return Blocks(tuple(inner for block in blocks for inner in _unwrapped(block)), scan.dropped)
 
 
 def answer_text(text: str) -> str:
-    """A reply without its reasoning and its calls of tools; the same text if it has none."""
+    """The text of a reply without reasoning and calls of tools. A text without them is returned unchanged."""
     scan = _Scan(text)
     if not scan.tagged:
         return text
@@ -203,13 +205,16 @@ def answer_text(text: str) -> str:
 
 
 def is_only_a_call(text: str) -> bool:
-    """True for a reply that calls a tool, in tags that the server should have read, and holds no block."""
+    """Whether a reply has no blocks, but a call of a tool in tags that the server should have removed from the text."""
     scan = _Scan(text)
     return scan.called and not scan.blocks and not scan.marked_blocks
 
 
 class _Scan:
-    """Reads a reply line by line. ``marked_blocks`` and ``marked_text`` are those between the tags of an answer."""
+    """Reads a reply line by line.
+
+    ``marked_blocks`` and ``marked_text`` are the blocks and the text between the tags of an answer.
+    """
 
     def __init__(self, text: str) -> None:
         self.dropped = self.tagged = self.called = False
@@ -266,7 +271,7 @@ class _Scan:
         (self.text if self._answer is None else self.marked_text).append("\n" if start else "")
 
     def _piece(self, text: str) -> None:
-        """A part of a line."""
+        """Read a part of a line."""
         if text:
             self._feed(text, end="")
 
@@ -277,15 +282,16 @@ class _Scan:
             (self.marked_blocks if marked else self.blocks).append(block)
 
     def _end_block(self) -> None:
-        """End a block that is open, as one that is not closed."""
+        """If a block is open, end it, and keep it marked as not closed."""
         if (block := self._reader.end()) is not None:
             (self.blocks if self._answer is None else self.marked_blocks).append(block)
         self._reader = FenceReader()
 
     def _counts(self, line: str, tag: re.Match[str], blank: bool, plain: bool, fence: bool) -> bool:
-        """Whether a tag is one, and no quotation of one.
+        """Whether a tag counts and is not just quoted.
 
-        Before it, ``blank``: there is nothing; ``plain``: no quote and no comment; ``fence``: only a fence.
+        The other arguments describe what is before the tag in its line. If ``blank``, there is nothing before it. If
+        ``plain``, there is no quote and no comment before it. If ``fence``, there is only a fence before it.
         """
         text, roles = tag[0].lower(), _roles(tag[0])
         if line[: tag.start()].endswith("`") and not fence:
@@ -294,7 +300,7 @@ class _Scan:
         before_fence = _FENCE.match(line, tag.end()) is not None
         if self._reader.inside:
             allowed = not roles["draft"] or special or fence
-            header = text.startswith("<|start|>")  # no comment quotes a whole header
+            header = text.startswith("<|start|>")  # comments do not quote whole headers
             return allowed and (blank or fence or header or (plain and (special or before_fence)))
         if text in (*_BARE_DRAFTS, "assistantfinal"):
             first = blank and not self.tagged and not self._all[: self._begin].strip()
@@ -304,7 +310,7 @@ class _Scan:
         return blank or special or before_fence or not line[tag.end() :].strip()
 
     def _apply(self, tag: str, end: int) -> bool:
-        """Change the state by a tag; False if it means nothing here."""
+        """Change the state as the tag says. Return False if the tag has no meaning at this place."""
         roles = _roles(tag)
         if self._draft is not None and self._draft not in roles["draft_end"]:
             if not roles["answer"]:
@@ -342,7 +348,7 @@ class _Scan:
         return True
 
     def _drop(self) -> None:
-        """All that was read so far is not an answer."""
+        """Drop everything that was read so far, because it was not part of the answer."""
         found = self.blocks or self.marked_blocks or self._reader.inside
         self.dropped, self._answer = self.dropped or bool(found), None
         self._reader = FenceReader()
@@ -350,7 +356,10 @@ class _Scan:
             read.clear()
 
     def _skip_call(self, end: int) -> None:
-        """Go on after the JSON of the call at ``end`` of this line, or with the next line if it is broken."""
+        """Skip the JSON of the call that begins at column ``end`` of this line.
+
+        If it is not valid JSON, reading continues with the next line.
+        """
         self._calls += 1
         self.called = True
         self._end_block()
@@ -364,7 +373,10 @@ class _Scan:
 
 
 def _unwrapped(block: Fence) -> list[Fence]:
-    """The blocks in a block of Markdown, which some models put around the whole answer; any other block as it is."""
+    """The blocks inside a block of Markdown, which some models put around the whole answer.
+
+    A block in any other language is returned unchanged.
+    """
     if block.language not in _DOCUMENTS:
         return [block]
     inner = list(fences(lines_of(block.source), block.line))

@@ -1,7 +1,7 @@
-"""Python's parser, for one thread at a time.
+"""Calls Python's parser from only one thread at a time.
 
-Python 3.11 counts the depth of the tree that it builds in a counter of the whole interpreter, and raises SystemError
-if two threads build trees at once (CPython issue 106905).
+Python 3.11 counts the depth of a syntax tree in a counter that all threads share. It raises SystemError if two threads
+build trees at the same time (CPython issue 106905).
 """
 
 from __future__ import annotations

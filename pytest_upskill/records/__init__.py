@@ -1,4 +1,4 @@
-"""Frozen dataclasses that the packages exchange. Sizes are in elements or bytes as named, times in seconds."""
+"""Frozen dataclasses that the packages exchange. Times are in seconds. Names say if sizes are in elements or bytes."""
 
 from pytest_upskill.records.asking import Exchange, Prompt, Question, Reply, ReplyDetails, Tokens, reply_file_name
 from pytest_upskill.records.judgement import (

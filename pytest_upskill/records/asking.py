@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An earlier turn of a conversation. ``told`` is the feedback to ``answer``.
+    """An earlier turn of a conversation. ``told`` is the feedback that the student got on its ``answer``.
 
     ``read`` lists the files of the skill that the student read before it answered, in order.
     """
@@ -23,9 +23,9 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a student is sent: a system text, a user text, and the turns since then.
+    """What is sent to a student: a system text, a user text, and the turns of the conversation so far.
 
-    ``files`` maps the paths of files that it may read with a tool to their texts; without files there is no tool.
+    ``files`` maps paths to the texts of files that the student may read with a tool. If it is empty, there is no tool.
     """
 
     system: str
@@ -35,16 +35,16 @@ class Prompt:
 
     @property
     def text(self) -> str:
-        """System text, user text and files as one text, for a person to read."""
+        """The system text, the user text and the files as one text, for a person to read."""
         files = (f"--- {path} ---\n{text}" for path, text in self.files.items())
         return "\n\n".join(filter(None, [self.system, self.user, *files]))
 
     @property
     def digest(self) -> str:
-        """A hash (hex) of the whole prompt: a stored reply answers this prompt only.
+        """A hash (hex) of the whole prompt. A stored reply is used only for a prompt with the same hash.
 
-        Version 1, which does not hash its number; a later version has to. Stored replies depend on these names: they
-        stay when fields are renamed.
+        This is version 1 of the hash. The version is not part of the hashed data, so a later version must add its
+        number. The hashed names must not change, even if fields are renamed, because stored replies depend on them.
         """
         earlier = [{"answer": one.answer, "told": one.told, "read": list(one.read)} for one in self.earlier]
         named = {"system": self.system, "user": self.user, "earlier": earlier, "files": dict(self.files)}
@@ -53,10 +53,10 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One prompt, and the item that it belongs to. ``arm`` is a slug that can be part of a file name.
+    """A prompt, and the item to which the prompt belongs. ``arm`` is a slug that can be part of a file name.
 
-    ``place`` is the skill's folder as seen from pytest's rootdir. It distinguishes skills of the same name; ``apart``
-    says that the run has several.
+    ``place`` is the skill's folder as seen from pytest's rootdir. It distinguishes skills of the same name. ``apart``
+    is true if the run has several skills of this name.
     """
 
     skill: str
@@ -74,18 +74,21 @@ class Question:
 
     @property
     def file_name(self) -> str:
-        """``rms_norm.skill.md``, ``rms_norm.skill-2.md`` for the second trial."""
+        """The file name of the reply: ``rms_norm.skill.md``, or ``rms_norm.skill-2.md`` for the second trial."""
         return reply_file_name(self.case, self.arm, self.trial, self.turn)
 
 
 def reply_file_name(case: str, arm: str, trial: int, turn: int = 1) -> str:
-    """The name of the file of a reply (or a prompt) in a folder of replies."""
+    """The name of a reply's (or a prompt's) file in a folder of replies."""
     return f"{case}.{arm}" + (f"-{trial}" if trial > 1 else "") + (f".turn{turn}" if turn > 1 else "") + ".md"
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Token counts of the server. ``input`` includes ``cached`` (read from its cache) and ``written`` (put into it)."""
+    """The server's token counts.
+
+    ``input`` includes ``cached`` tokens, read from the server's cache, and ``written`` tokens, put into the cache.
+    """
 
     input: int = 0
     output: int = 0
@@ -103,11 +106,11 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class ReplyDetails:
-    """The origin of a reply.
+    """How a reply came about.
 
-    ``read`` lists the files of the skill that the student read, in order; ``requests`` counts all requests. ``note`` is
-    shown with the item. ``request`` is the body of the last request, without messages and tools. The server reports
-    ``timings``, ``slots``, ``context`` (tokens per slot) and ``build``.
+    ``read`` lists the files of the skill that the student read, in order. ``requests`` is the number of requests that
+    the reply took. ``note`` is shown with the item. ``request`` is the body of the last request, without messages and
+    tools. The server reports ``timings``, ``slots``, ``context`` (tokens per slot) and ``build``.
     """
 
     requests: int = 1
@@ -122,10 +125,10 @@ class ReplyDetails:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A student's answer. ``text`` does not include ``reasoning``, which the server separates.
+    """A student's answer. ``text`` does not include ``reasoning``, which the server returns separately.
 
-    ``finish`` is how the model ended it: ``stop``, ``length`` or ``tool_calls``. Any other end is an
-    error of the server.
+    ``finish`` says why the model stopped: ``stop``, ``length`` or ``tool_calls``. Any other reason is an error of the
+    server.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""Gates on the results of a run, and known failures. Plain data."""
+"""Gates on the results of a run, and known failures, as plain data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 
 class GateKind(StrEnum):
-    """What a gate compares: the option's name without ``--upskill-``."""
+    """What a gate compares. The value is the option's name without ``--upskill-``."""
 
     MIN_PASS_RATE = "min-pass-rate"
     MIN_LIFT = "min-lift"
@@ -19,13 +19,16 @@ class GateKind(StrEnum):
 
     @property
     def key(self) -> str:
-        """The name in ``[tool.upskill.gates.<skill>]``."""
+        """The key of such a gate in the table ``[tool.upskill.gates.<skill>]``."""
         return self.value.replace("-", "_")
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One threshold: a rate, a lift or US dollars. ``run`` names the earlier run of ``no-regression``."""
+    """A gate with its threshold, which is a rate, a lift or an amount in US dollars.
+
+    ``run`` names the earlier run with which ``no-regression`` compares.
+    """
 
     kind: GateKind
     threshold: float = 0.0
@@ -39,10 +42,11 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """The gates of a run: ``common`` ones, and those of single skills, which replace common ones of the same kind.
+    """The gates of a run. It is false if there is no gate.
 
-    ``interval``: rates and lifts are compared by their 95% intervals. ``until_decided``: asking stops once all are
-    decided. False if there is no gate.
+    ``common`` gates apply to all skills. ``own`` has the gates of single skills, which replace the common gates of the
+    same kind. If ``interval``, rates and lifts are compared by their 95% intervals. If ``until_decided``, no further
+    replies are requested once all gates are decided.
     """
 
     common: tuple[Gate, ...] = ()
@@ -50,13 +54,13 @@ class Gates:
     interval: bool = False
     until_decided: bool = False
     in_files: bool = False
-    """Some are given in ini values or pyproject.toml, so that further runs have them, too."""
+    """Whether some gates are given in ini values or pyproject.toml, so that later runs have these gates, too."""
 
     def __bool__(self) -> bool:
         return bool(self.common or any(self.own.values()))
 
     def of(self, skill: str, item_id: str) -> tuple[Gate, ...]:
-        """The gates on the skill with this name in reports, one of whose items this is."""
+        """The gates on a skill. ``skill`` is its name in reports, ``item_id`` the id of one of its items."""
         found = {gate.kind: gate for gate in self.common}
         for name, gates in self.own.items():
             if is_called(name, skill, item_id):
@@ -65,7 +69,7 @@ class Gates:
 
     @property
     def every(self) -> tuple[Gate, ...]:
-        """All gates, of whatever skill."""
+        """The common gates and the gates of all skills."""
         return (*self.common, *(gate for gates in self.own.values() for gate in gates))
 
     @property
@@ -75,14 +79,17 @@ class Gates:
 
 
 def is_called(name: str, skill: str, item_id: str) -> bool:
-    """Whether ``name`` is that of a skill: its folder's name, its path, or its name in reports."""
+    """Whether a user can mean a skill by ``name``: the name of its folder, its path, or its name in reports.
+
+    ``skill`` is the skill's name in reports, ``item_id`` the id of one of its items.
+    """
     folder = item_id.partition("::")[0].rpartition("/")[0]
     return name == skill or f"/{folder}".endswith(f"/{name}")
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFailure:
-    """A failure that is expected, of cases (``skill`` or ``skill/case``) and students; both may contain ``*``."""
+    """A failure that is expected. ``cases`` (``skill`` or ``skill/case``) and ``student`` may contain ``*``."""
 
     cases: str
     student: str
@@ -98,7 +105,7 @@ _LINE = re.compile(r"(?P<cases>\S+)\s+(?P<student>\S+):\s+(?P<reason>\S.*)")
 
 
 def known_failures(text: str) -> tuple[KnownFailure, ...]:
-    """The known failures in a text. Raises ValueError naming the accepted form."""
+    """The known failures in a text. Raises ValueError, whose message names the accepted form."""
     return tuple(_known_failures(text.splitlines()))
 
 

@@ -1,4 +1,4 @@
-"""How a kernel was judged, and what is kept of each item: the rows of the report."""
+"""How a kernel was judged, and what is stored for each item, which is a row of the report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA = 1
-"""Version of the JSON report."""
+"""The version of the JSON report."""
 
 
 class VerdictKind(StrEnum):
@@ -31,7 +31,7 @@ class VerdictKind(StrEnum):
     BUDGET_STOPPED = "budget-stopped"
     NOT_ANSWERED = "not-answered"
     NOT_NEEDED = "not-needed"
-    """``--upskill-until-decided``: the gates on the skill were decided before."""
+    """With ``--upskill-until-decided``, the gates on the skill were decided before the item's reply was requested."""
 
 
 class ItemKind(StrEnum):
@@ -48,10 +48,10 @@ class ItemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One set of inputs: the same example always draws the same values.
+    """One set of inputs of a kernel. The same example always draws the same values.
 
-    ``scalars`` holds the integer and bool scalars, which were drawn separately, and floating ones (float32 values) that
-    replace those that the seed gives. ``values`` is the family of values; if empty, the seed chooses it.
+    ``scalars`` holds the integer and bool scalars. It may also hold floating scalars (float32 values), which replace
+    those that the seed would give. ``values`` is the family of values. If it is empty, the seed chooses the family.
     """
 
     dims: Mapping[str, int]
@@ -61,7 +61,7 @@ class Example:
     scalars: Mapping[str, bool | int | float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """``rows=1 cols=33 dtype=float16 seed=7 alpha=0.5``: the form that ``--upskill-example`` takes."""
+        """The text that ``--upskill-example`` accepts, such as ``rows=1 cols=33 dtype=float16 seed=7 alpha=0.5``."""
         parts = [f"{name}={value}" for name, value in self.sizes.items()]
         parts += [f"dtype={self.dtype}", f"seed={self.seed}"]
         if self.values:
@@ -71,35 +71,39 @@ class Example:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Dims, and integer and bool scalars."""
+        """The dims, and the integer and bool scalars."""
         scalars = {name: int(value) for name, value in self.scalars.items() if not isinstance(value, float)}
         return {**self.dims, **scalars}
 
     @property
     def drawn(self) -> Example:
-        """The example without floating scalars. It names the random values, so that these scalars change no other."""
+        """The example without floating scalars.
+
+        The random generator depends only on this part, so that floating scalars do not change other values.
+        """
         kept = {name: value for name, value in self.scalars.items() if not isinstance(value, float)}
         return dataclasses.replace(self, scalars=kept)
 
 
 def _shortest(value: float) -> str:
-    """The shortest text that reads back to the same float32 value."""
+    """The shortest text from which the same float32 value is read."""
     texts = (f"{value:.{digits}g}" for digits in range(6, 10))
     return next((text for text in texts if struct.pack("f", float(text)) == struct.pack("f", value)), repr(value))
 
 
 def assertion_names(checks: Sequence[str], dtypes: Sequence[str]) -> list[str]:
-    """The assertions of ``checks``, in order: ``correct`` stands for one per dtype."""
+    """The names of the assertions in ``checks``, in order. ``correct`` becomes one assertion per dtype."""
     correct = [f"correct[{dtype}]" for dtype in dtypes]
     return [name for check in checks for name in (correct if check == "correct" else [check])]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The elements around the worst one, in rows along the last dim; a vector or a scalar is one row.
+    """The elements around the worst element, in rows along the last dim. A vector or a scalar is one row.
 
     ``start`` is the row and the column of the first element, in the last two dims. ``ratios`` are the errors as
-    multiples of their bounds: more than 1 is wrong, None is wrong without a number, such as NaN.
+    multiples of their bounds. An element is wrong if its ratio is more than 1, or if it is None because the error is
+    not a finite number, as for NaN.
     """
 
     start: tuple[int, int]
@@ -110,7 +114,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class WorstElement:
-    """The element of an output with the largest error. Numbers are texts, as they are shown.
+    """The element of an output with the largest error. Its numbers are texts in the form in which they are shown.
 
     ``error`` and ``bound`` are None if values are compared exactly.
     """
@@ -128,7 +132,8 @@ class WorstElement:
 class Counterexample:
     """The smallest known example that fails ``assertion``. ``line`` is the line of the kernel at fault, if known.
 
-    ``worst`` may be that of wrong values which the finding explains. ``inputs`` has the values of small input tensors.
+    ``worst`` is the worst element. It can belong to ``correct`` although another assertion failed, if the failure
+    explains the wrong values. ``inputs`` has the values of small input tensors.
     """
 
     assertion: str
@@ -142,7 +147,7 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How an item ended, and why; ``assertions`` are in the order in which they are tried."""
+    """How an item ended, and why. ``assertions`` are in the order in which they were checked."""
 
     kind: VerdictKind
     reason: str | None = None
@@ -155,7 +160,10 @@ class Verdict:
 
     @property
     def headline(self) -> Assertion | None:
-        """The failed assertion that reports show: a finding that explains wrong values or a crash, else the first."""
+        """The failed assertion that reports show.
+
+        If a finding explains wrong values or a crash, it is the assertion that the finding fails, otherwise the first.
+        """
         first, found = self.first_failed, self.counterexample
         if first is None or found is None or not first.name.startswith(("correct[", "runs")):
             return first
@@ -182,7 +190,8 @@ class Seconds:
 class SurvivingMutant:
     """A change of a solution that no example detected. ``line`` is 1-based, in the case's file.
 
-    ``unseen``: every result had the same bits, so the mutant may be equivalent. ``advice``: what would kill it.
+    ``unseen`` is true if all results had the same bits as the solution's, so that the two may be equivalent. ``advice``
+    says what change of the case would detect the mutant.
     """
 
     line: int
@@ -193,7 +202,10 @@ class SurvivingMutant:
 
 @dataclass(frozen=True, slots=True)
 class MutationScore:
-    """How many of a solution's mutants were killed. ``equivalent`` ones (same machine code) are not in ``total``."""
+    """How many mutants of a solution were killed.
+
+    ``equivalent`` mutants have the same machine code as the solution, and are not counted in ``total``.
+    """
 
     killed: int
     total: int
@@ -202,7 +214,10 @@ class MutationScore:
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> MutationScore:
-        """The inverse of ``dataclasses.asdict``, also after JSON. Raises ValueError on data of another shape."""
+        """The score from the data that ``dataclasses.asdict`` returned, also if the data was JSON in between.
+
+        Raises ValueError for data of another form.
+        """
         try:
             survived = tuple(SurvivingMutant(**one) for one in data["survived"])
             return cls(data["killed"], data["total"], data["equivalent"], survived)
@@ -212,7 +227,7 @@ class MutationScore:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One try of a conversation. ``seconds`` is the sum for the reply, the build and the run."""
+    """One try of a conversation. ``seconds`` is the time of the reply, the build and the run together."""
 
     verdict: VerdictKind
     reason: str | None
@@ -224,8 +239,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class RubricRecord:
-    """How a model judged the rubric of one reply. ``answers`` are those that could be read, in order, each with whether
-    each statement is true; ``asked`` counts all of them. Tokens and cost (USD) are those of the judge.
+    """How a model judged one reply by a rubric.
+
+    ``answers`` has the model's answers that could be read, in order. Each answer says for each statement whether it is
+    true. ``asked`` is the number of all answers. Tokens and cost (USD) are those of this model.
     """
 
     judge: str
@@ -237,7 +254,10 @@ class RubricRecord:
 
 @dataclass(frozen=True, slots=True)
 class TriggerRecord:
-    """What a student chose for a query: ``named`` are the skills, and ``chosen`` whether ours is one of them."""
+    """The skills that a student chose for a query.
+
+    ``named`` are the chosen skills. ``chosen`` says whether the measured skill is one of them.
+    """
 
     query: str
     should_trigger: bool
@@ -247,7 +267,7 @@ class TriggerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is kept of one item: a row of the report."""
+    """What is stored for one item, which is a row of the report."""
 
     id: str
     kind: ItemKind
@@ -263,7 +283,7 @@ class Outcome:
     source: str | None = None
     """The kernel that was judged."""
     replay: str | None = None
-    """The command that repeats the counterexample, or the item."""
+    """The command that runs the counterexample again or, if there is none, the item."""
     notes: tuple[str, ...] = ()
     """Remarks for the summary, such as an overridden tolerance or a reply that was cut off."""
     kernels: tuple[KernelResources, ...] = ()
@@ -271,36 +291,36 @@ class Outcome:
     device_memory: int | None = None
     """The most device memory (bytes) in use during a call; None if it was not measured."""
     score: MutationScore | None = None
-    """The score of a mutants item; None without a solution."""
+    """The score of an item that runs mutants. None if the case has no solution."""
     turns: tuple[Turn, ...] = ()
-    """The tries of a conversation, if several were allowed; the other fields are those of the last try, or sums."""
+    """The tries of a conversation, if several were allowed. Other fields describe the last try, or are sums of all."""
     source_name: str = ""
     """The name of the source in messages: ``kernel.cu``, or the case's file for its own solution."""
     source_start: int = 1
-    """The line of that file (1-based) in which the source begins."""
+    """The line (1-based) of the file ``source_name`` in which the source begins."""
     shown_line: int | None = None
     """The line of the source (1-based) that the report of a failure shows, if any."""
     shown_why: str = ""
-    """Why that line is shown, if it is a guess: "where out is written"."""
+    """The reason why ``shown_line`` is shown, if it is a guess, such as "where out is written"."""
     xfail: str = ""
     """Why the item is expected to fail; empty if it is not."""
     reused: int = 0
-    """How many of its replies were stored in an earlier session."""
+    """How many of the item's replies come from an earlier session."""
     outdated: int = 0
-    """How many replies are stored for the item whose question has changed since, at most one for each turn."""
+    """How many stored replies of the item are not used, because their question has changed. At most one per turn."""
     tags: tuple[str, ...] = ()
     prompt_digest: str = ""
     prompt: str = ""
-    """The first prompt. Of the items of a process that share one, only the first item has its text."""
+    """The first prompt. If several items of a process have the same prompt, only the first item has its text."""
     reply: str = ""
     reasoning: str = ""
     reports: tuple[Finding, ...] = ()
-    """What the device saw in all calls, each once."""
+    """The findings of the device in all calls. Each finding is listed once."""
     not_executed: tuple[tuple[int, int], ...] = ()
     """Ranges of lines of the source that no traced call executed."""
     reply_digest: str = ""
     skill_digest: str = ""
-    """A hash of the skill's files on disk that a student can see; cases have one each, in ``case_digest``."""
+    """A hash of the skill's files on disk that a student can see. A hash of the case is in ``case_digest``."""
     case_digest: str = ""
     launches: LaunchStatistics | None = None
     compilers: tuple[str, ...] = ()
@@ -314,12 +334,15 @@ class Outcome:
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Outcome:
-        """The inverse of ``to_plain``, also after JSON. Raises ValueError on data of another shape."""
+        """The outcome from the data that ``to_plain`` returned, also if the data was JSON in between.
+
+        Raises ValueError for data of another form.
+        """
         return _outcomes().validate_python(data)
 
 
 @cache
 def _outcomes() -> TypeAdapter[Outcome]:
-    from pydantic import TypeAdapter  # a tenth of a second, which only a process that reads plain data spends
+    from pydantic import TypeAdapter  # takes a tenth of a second, so only processes that read plain data do it
 
     return TypeAdapter(Outcome)

@@ -1,4 +1,4 @@
-"""Dataclasses as plain data: dicts, lists, texts, numbers, booleans and None."""
+"""Converts dataclasses to plain data: dicts, lists, texts, numbers, booleans and None."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 
 def to_plain(value: Any) -> Any:
-    """Plain data for a value, four times as fast as ``dataclasses.asdict``. Numbers and arrays of NumPy and torch
-    become Python's; what is not known stays as it is.
+    """Convert a value to plain data, four times as fast as ``dataclasses.asdict``.
+
+    Numbers and arrays of NumPy and torch become numbers and lists. A value of any other type is returned unchanged.
     """
     kind: Any = type(value)
     if kind in _ATOMS:
@@ -28,7 +29,7 @@ def to_plain(value: Any) -> Any:
 
 
 def _atom(value: Any) -> Any:
-    """The Python value of a member of an enumeration, a number or an array, or of a subclass of Python's own types."""
+    """The plain value of a member of an enumeration, a number, an array, or an instance of a plain type's subclass."""
     if isinstance(value, Enum):
         return _atom(value.value)
     if type(value) in _ATOMS:

@@ -1,4 +1,4 @@
-"""What is known of a run as a whole: reports show it, and the history keeps it."""
+"""Facts about a run as a whole, which reports show and the history stores."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run as a whole.
+    """Facts about a run as a whole.
 
-    ``started`` is ISO 8601 text, ``seconds`` the run's length, ``sandbox`` the confinement in force, ``replies`` the
-    folder that keeps the replies, as the user would type it; ``source`` says where they came from, if not from
-    the usual place, and ``spent`` what this run spent on new ones.
+    ``started`` is a time in ISO 8601. ``seconds`` is the run's duration. ``sandbox`` is the confinement that was used.
+    ``replies`` is the folder in which replies are stored, as the user would type it. ``source`` says where the replies
+    came from, if they did not come from the usual place. ``spent`` is what this run spent on new replies.
     """
 
     machine: Mapping[str, Any]
@@ -35,26 +35,27 @@ class RunInfo:
     source: str = ""
     spent: str = ""
     answers: tuple[str, str] | None = None
-    """Of a run that only wrote prompts: where they are and where the answers go, and the command that judges those."""
+    """Set only for a run that wrote prompts and asked no student: a text that says where the prompts are and where the
+    answers must go, and the command that judges the answers."""
     interrupted: bool = False
     unreached: tuple[str, ...] = ()
     """The ids of collected items without an outcome."""
     session: str = ""
-    """A text that no other run has."""
+    """A text that identifies the run. No other run has the same text."""
     command: str = ""
     """The arguments of pytest."""
     version: str = ""
-    """That of pytest-upskill."""
+    """The version of pytest-upskill."""
     students: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By name: what decides how a student's replies are sampled, such as its model."""
+    """For each student by name, the settings that affect how its replies are sampled, such as the model."""
     revision: str = ""
     """The git commit that was checked out; empty if unknown."""
     dirty: bool | None = None
     """Whether files differed from that commit; None if unknown."""
     gates: Gates = field(default_factory=Gates)
-    """What the user asked of the run."""
+    """The gates that the user set for the run."""
     noise: str = ""
-    """How many other skills were shown, in the form of the option; empty if unknown."""
+    """How many other skills were shown, in the form that the option takes. Empty if unknown."""
 
     def to_plain(self) -> dict[str, Any]:
         """Plain data, for storing."""
@@ -63,7 +64,10 @@ class RunInfo:
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> RunInfo:
-        """The inverse of ``to_plain``, also after JSON. Raises ValueError on data of another shape."""
+        """The facts from the data that ``to_plain`` returned, also if the data was JSON in between.
+
+        Raises ValueError for data of another form.
+        """
         return _infos().validate_python(data)
 
 

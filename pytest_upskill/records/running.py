@@ -1,4 +1,4 @@
-"""A kernel, its parameters, its build, its calls and their answers. Sizes are in elements or bytes as named."""
+"""A kernel, its parameters, its build, its calls and their answers. Names say if sizes are in elements or bytes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ITEM_SIZE: Mapping[str, int] = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8,
     "bool": 1,
 }  # fmt: skip
-"""Bytes of one element, by PyTorch's name of the dtype without its prefix."""
+"""The number of bytes of one element, by PyTorch's name of the dtype without the prefix ``torch.``."""
 
 FLOATING = ("float64", "float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """The source in a reply, unchanged; ``line`` is where it starts in the reply (1-based)."""
+    """The source in a reply, unchanged. ``line`` (1-based) is the line of the reply at which the source starts."""
 
     source: str
     line: int = 1
@@ -27,9 +27,10 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class KernelResources:
-    """The resources of one ``__global__`` function on one GPU architecture: registers per thread, the rest in bytes.
+    """The resources of one ``__global__`` function on one GPU architecture.
 
-    ``stack``, ``spill_stores`` and ``spill_loads`` are per thread, ``shared`` is the static shared memory per block.
+    ``registers`` is a number of registers per thread. All other resources are in bytes: ``stack``, ``spill_stores`` and
+    ``spill_loads`` per thread, and ``shared``, the static shared memory, per block.
     """
 
     name: str
@@ -43,7 +44,7 @@ class KernelResources:
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """One named check of an item. ``message`` says why it failed; if it passed, it may hold a note."""
+    """One named check of an item. ``message`` says why the check failed. If it passed, ``message`` may hold a note."""
 
     name: str
     passed: bool
@@ -52,7 +53,7 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A compiled kernel, or the compiler's message if there is none (``library`` is None)."""
+    """A compiled kernel. If it could not be compiled, ``library`` is None and there is the compiler's message."""
 
     library: Path | None
     message: str = ""
@@ -60,15 +61,16 @@ class Build:
     seconds: float = 0.0
     cached: bool = False
     kernels: tuple[KernelResources, ...] = ()
-    """Empty for builds for the CPU."""
+    """The resources of the kernels on the GPU. Empty if the build is for the CPU."""
     violations: tuple[str, ...] = ()
-    """Forbidden symbols that the object calls or defines; the kernel runs nevertheless."""
+    """Forbidden symbols that the object file calls or defines. The kernel is run nevertheless."""
     traced: Path | None = None
-    """The same kernel with coverage, if the language has such builds; ``places.txt`` beside it lists its blocks."""
+    """The library of the same kernel with coverage, if the language supports this. The file ``places.txt`` in the same
+    folder lists its blocks."""
     needs: str = ""
-    """Why nothing was built: what the kernel needs and the device does not have, with the line."""
+    """What the kernel needs and the device does not have, with the line. Nothing was built then. Empty otherwise."""
     assertions: tuple[Assertion, ...] = ()
-    """The language's own assertions on the library, in order; after one that failed it is not called."""
+    """The language's own assertions on the library, in order. If one of them fails, the library is not called."""
 
     @property
     def ok(self) -> bool:
@@ -77,12 +79,12 @@ class Build:
 
 Role = Literal["input", "output", "inplace"]
 ScalarKind = Literal["float", "int", "bool"]
-"""float32, int64 and bool, as operator schemas call them."""
+"""The names of float32, int64 and bool in operator schemas."""
 
 
 @dataclass(frozen=True, slots=True)
 class TensorArgument:
-    """A contiguous tensor of a call. ``data`` is its bytes (any buffer), None for an output."""
+    """A contiguous tensor of a call. ``data`` is a buffer with its bytes, or None for an output."""
 
     name: str
     role: Role
@@ -117,12 +119,12 @@ class Call:
 
 
 NEEDS_GPU = "needs-gpu"
-"""The kind of a finding that names what the device cannot execute: nothing else is known of such a call."""
+"""The kind of a finding that names what the device cannot execute. Nothing else is known about a call with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A defect that the device or the driver detected in a call: it fails ``assertion``, whatever the results.
+    """A defect that the device or the driver detected in a call. It fails ``assertion``, whatever the results are.
 
     ``line`` is the line of the student's kernel (1-based), if known.
     """
@@ -135,8 +137,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a traced build executed in a call: places in the library (hexadecimal offsets), and for comparisons of
-    integers the pairs of operands, one for each relation (less, equal, greater) that was met.
+    """What a traced build executed in a call.
+
+    ``executed`` has places in the library (hexadecimal offsets). ``compared`` has, for each comparison of integers, one
+    pair of operands for each relation (less, equal, greater) that occurred.
     """
 
     executed: frozenset[str] = frozenset()
@@ -145,9 +149,10 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to one call. After a finding for ``runs``, ``outputs`` are wrong or absent.
+    """The answer to one call.
 
-    ``outputs`` maps the name of each output and in-place tensor to its bytes.
+    ``outputs`` maps the name of each output and in-place tensor to its bytes. If there is a finding for the assertion
+    ``runs``, ``outputs`` are wrong or absent.
     """
 
     outputs: Mapping[str, bytes | bytearray | memoryview]
@@ -156,15 +161,15 @@ class Answer:
     device_memory: int = 0
     """The most device memory (bytes) in use during the call, tensors included; 0 if unknown."""
     launches: int = 0
-    """Kernel launches that the device detected."""
+    """The number of kernel launches that the device detected."""
     copied_back: int = 0
-    """Bytes that the launcher copied from the device to the host."""
+    """The number of bytes that the launcher copied from the device to the host."""
     reached: bool = True
-    """False if preparing the device failed, before the kernel was called."""
+    """Whether the kernel was called. False if preparing the device failed before."""
     trace: Trace = Trace()
-    """Of a traced build; from the kernel's process, which may say anything."""
+    """What a traced build executed. It comes from the kernel's process, so it can be false."""
     notes: tuple[Finding, ...] = ()
-    """What the device noticed and no assertion forbids, of all calls so far of the process."""
+    """What the device noticed in all calls of the process so far, and no assertion forbids."""
 
     @property
     def ran(self) -> bool:
@@ -175,9 +180,10 @@ class Answer:
 class LaunchStatistics:
     """The launches and copies of a launcher, over all calls.
 
-    ``calls`` counts those that succeeded and had something to compute (an element to write, and one to read unless
-    there are no inputs); ``launches`` are theirs. ``copied_back`` is the most (bytes) that one call copied to the host,
-    ``device_memory`` the most (bytes) in use.
+    ``calls`` is the number of calls that succeeded and had something to compute (an element to write, and an element to
+    read unless there are no inputs). ``launches`` is the number of kernel launches in these calls. ``copied_back`` is
+    the largest number of bytes that one call copied to the host. ``device_memory`` is the largest number of bytes in
+    use.
     """
 
     calls: int = 0
@@ -190,7 +196,7 @@ class LaunchStatistics:
         tensors = [one for one in call.arguments if isinstance(one, TensorArgument)]
         written = [one for one in tensors if one.role != "input"]
         read = [one for one in tensors if one.role != "output"]
-        # The sum of no elements needs a memset, and no kernel.
+        # A sum of no elements needs only a memset, not a kernel.
         counts = answer.ran and all(any(tensor.elements for tensor in some) for some in (written, read) if some)
         return LaunchStatistics(
             calls=self.calls + counts,
@@ -202,9 +208,9 @@ class LaunchStatistics:
 
 @dataclass(frozen=True, slots=True)
 class TensorParameter:
-    """A tensor of every call. ``dtype`` is None if it follows the dtype that is tried.
+    """A tensor parameter of a function. ``dtype`` is None if the tensor has the dtype that is tried.
 
-    ``shape``: the sizes of an output in terms of the dims; None if only the task states them.
+    ``shape`` has the sizes of an output in terms of the dims. It is None if only the task states the sizes.
     """
 
     name: str
@@ -213,13 +219,13 @@ class TensorParameter:
     shape: tuple[str, ...] | None = None
 
     def dtype_in(self, tried: str) -> str:
-        """The tensor's dtype in a call with this dtype."""
+        """The tensor's dtype in a call with which the dtype ``tried`` is tried."""
         return self.dtype or tried
 
 
 @dataclass(frozen=True, slots=True)
 class ScalarParameter:
-    """A scalar of every call: an argument of the operator, or a dim."""
+    """A scalar parameter of a function, which is an argument of the operator or a dim."""
 
     name: str
     kind: ScalarKind
@@ -228,7 +234,7 @@ class ScalarParameter:
 
 @dataclass(frozen=True, slots=True)
 class CallLayout:
-    """The parameters of a function in order, and the dtypes that it is tried with."""
+    """The parameters of a function in order, and the dtypes with which the function is tried."""
 
     dtypes: tuple[str, ...]
     parameters: tuple[TensorParameter | ScalarParameter, ...]
@@ -242,8 +248,8 @@ class CallLayout:
 class ResultFacts:
     """Facts about an operator's results, from runs of the reference.
 
-    ``dtypes`` maps each result to its dtype, None if it follows the dtype that is tried; ``shapes`` holds the sizes of
-    the results that can be stated in terms of the dims.
+    ``dtypes`` maps each result to its dtype, or to None if the result has the dtype that is tried. ``shapes`` maps
+    results to their sizes in terms of the dims. Results whose sizes cannot be stated in this way are absent.
     """
 
     dtypes: dict[str, str | None]

@@ -1,1 +1,1 @@
-"""SKILL.md: reading, validation, arms, disclosure."""
+"""Reads and validates skills (``SKILL.md``), and decides what a student sees of them."""

@@ -1,9 +1,9 @@
-"""Arms: what a student gets beside the task, and how much of a skill it sees.
+"""Arms: what a student gets in addition to the task, and how much of a skill it sees.
 
-``skill`` gives the skill's text, ``baseline`` nothing, ``placebo`` an unrelated text of the same length, and
-``previous:REVISION`` the skill as it was at another git revision. ``repeat`` is the skill's arm once more, with further
-trials: an A/A run compares two arms that do not differ. The student's mode of disclosure says what it sees;
-never the files in ``evals/`` or ``cassettes/``:
+In the arm ``skill``, the student gets the skill's text; in ``baseline``, nothing; in ``placebo``, an unrelated text of
+the same length; in ``previous:REVISION``, the skill as it was at another git revision. ``repeat`` is the skill's arm
+once more, with further trials, so that an A/A run can compare two arms that do not differ. The mode of disclosure says
+what the student sees of a skill. It never sees the files in ``evals/`` or ``cassettes/``.
 
 ``body``    the text of the SKILL.md and the names of its references: what an agent sees when it opens the skill
 ``full``    the same, and the text of every file in ``references/`` and ``scripts/``
@@ -25,20 +25,20 @@ from pytest_upskill.skills.skill import Skill, parse_skill
 
 SKILL, BASELINE, REPEAT = "skill", "baseline", "repeat"
 AA_ARMS = f"{SKILL},{SKILL}"
-"""How an A/A run is asked for."""
+"""The arms that a user gives for an A/A run."""
 CONTROL_ARMS = ("baseline", "placebo", "previous", REPEAT)
-"""Arms for comparison; their failures never fail a run."""
+"""Arms that are only for comparison. Failures in these arms never fail a run."""
 MODES = ("body", "full", "tools")
 FOLDERS = ("references", "scripts")
-"""The folders whose files a student may read beside the SKILL.md."""
+"""The folders whose files a student may read in addition to the SKILL.md."""
 LARGEST_FILE = 256 * 1024
-"""Bytes; larger files are not disclosed."""
+"""Files with more bytes than this are not disclosed."""
 SKILL_FILE = "SKILL.md"
 
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """What an arm adds to the prompt: a text, and files by path that a tool reads (empty: no tool)."""
+    """What an arm adds to the prompt: a text, and files by path that a tool reads. Without files, there is no tool."""
 
     text: str
     files: Mapping[str, str] = field(default_factory=dict)
@@ -60,19 +60,19 @@ def slug(arm: str) -> str:
 
 
 def asked_as(arm: str) -> str:
-    """The slug of the arm whose question an arm asks: its own, but for ``repeat``."""
+    """The slug of the arm under which an arm's questions are asked: ``skill`` for ``repeat``, else the arm's own."""
     return SKILL if arm == REPEAT else slug(arm)
 
 
 def is_control(arm: str) -> bool:
-    """Whether an arm, or the arm of a slug, is for comparison only."""
+    """Whether an arm, given by its name or its slug, is only for comparison."""
     return re.split(r"[:-]", arm, maxsplit=1)[0] in CONTROL_ARMS
 
 
 def guidance(arm: str, skill_path: Path, mode: str = "body", text: str | None = None) -> Guidance | None:
-    """What an arm adds to the prompt, None for nothing; ``mode`` is one of MODES. Raises SkillError.
+    """What an arm adds to the prompt, or None if it adds nothing. ``mode`` is one of MODES. Raises SkillError.
 
-    ``text`` is a SKILL.md that replaces the one on disk, in any arm.
+    If ``text`` is given, it replaces the text of the SKILL.md, in all arms.
     """
     if text is not None:
         return _disclose(replace(_on_disk(skill_path), skill=parse_skill(text, skill_path), text=text), mode)
@@ -85,11 +85,11 @@ def guidance(arm: str, skill_path: Path, mode: str = "body", text: str | None = 
 
 
 def skill_digest(skill_path: Path) -> str:
-    """A hash (hex) of the skill's files that a student may read; empty if one cannot be read."""
+    """A hash (hex) of the skill's files that a student may read. Empty if a file cannot be read."""
     folder, found = skill_path.parent, hashlib.sha256()
     try:
         for path in (skill_path, *(folder / name for name in _names_in(folder))):
-            # The length, so that no two lists of files give the same bytes.
+            # The length is added so that different lists of files never give the same bytes.
             name, data = path.relative_to(folder).as_posix().encode(), path.read_bytes()
             found.update(b"%d %d " % (len(name), len(data)) + name + data)
     except OSError:
@@ -166,7 +166,7 @@ def _frontmatter(text: str) -> str:
 
 
 def _names_in(folder: Path) -> list[str]:
-    """The files of a skill's folder that a student may read, sorted; no hidden ones, no links to other folders."""
+    """The files of a skill's folder that a student may read, sorted. Hidden files and links out of it are left out."""
     root = folder.resolve()
     found = (path for place in FOLDERS for path in (folder / place).rglob("*"))
     files = (path for path in found if path.is_file() and path.resolve().is_relative_to(root))
@@ -184,7 +184,7 @@ def _body(source: Source) -> str:
 
 
 def _texts(source: Source) -> dict[str, str]:
-    """The files that are texts of at most ``LARGEST_FILE`` bytes. Raises SkillError if one cannot be read."""
+    """The files that are texts of at most ``LARGEST_FILE`` bytes. Raises SkillError if a file cannot be read."""
     texts = {}
     for name in source.names:
         try:

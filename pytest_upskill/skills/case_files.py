@@ -1,4 +1,4 @@
-"""The case files of a skill: those in its ``evals/``, and those that it takes from another skill by ``cases.yaml``."""
+"""Finds the case files of a skill: those in its ``evals/``, and those of another skill that ``cases.yaml`` names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _FORM = "'from: ../other-skill'"
 
 @dataclass(frozen=True, slots=True)
 class CaseFiles:
-    """The files of a skill's cases, by name. With a ``problem`` in its ``cases.yaml``, no case is taken."""
+    """The files of a skill's cases, sorted by name.
+
+    If ``cases.yaml`` has a ``problem``, no cases of another skill are included.
+    """
 
     paths: tuple[Path, ...]
     problem: CaseError | None = None
@@ -34,13 +37,16 @@ def case_files(folder: Path) -> CaseFiles:
 
 
 def own_paths(folder: Path) -> list[Path]:
-    """The case files in a skill's ``evals/``, sorted by name; a README is not a case."""
+    """The case files in a skill's ``evals/``, sorted by name, without a README."""
     paths = (path for path in (folder / "evals").glob("*.md") if not path.is_dir())
     return sorted(path for path in paths if not path.name.startswith(".") and path.name.lower() != "readme.md")
 
 
 def _taken(folder: Path, own: Sequence[Path], takers: tuple[Path, ...]) -> list[Path]:
-    """The files that a skill takes, through other skills that take theirs as well. Raises CaseError."""
+    """The case files that a skill takes from another skill. Raises CaseError.
+
+    The other skill may itself take cases from a further skill. ``takers`` are the skills that lead to this one.
+    """
     path = folder / "evals" / FILE
     if not os.path.lexists(path):
         if (wrong := path.with_suffix(".yml")).is_file():
@@ -89,7 +95,7 @@ def _source(folder: Path, path: Path, value: Value) -> Path:
     if PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive or "\\" in text:
         raise fail(f"write the path as seen from the skill's folder, with '/', as in {_FORM}")
     found = Path(os.path.normpath(folder / text))
-    if not found.is_dir():  # a skill that was installed by a link has its neighbours where the link leads
+    if not found.is_dir():  # a skill may be installed as a link, and its neighbours are then beside the link's target
         found = Path(os.path.normpath(folder.resolve() / text))
     if not found.is_dir():
         near = sorted(one.parent.name for one in folder.resolve().parent.glob("*/SKILL.md"))
@@ -100,7 +106,7 @@ def _source(folder: Path, path: Path, value: Value) -> Path:
 
 
 def _chosen(path: Path, keys: Mapping[str, Value], found: Mapping[str, Path]) -> dict[str, Path]:
-    """The cases that ``only`` names, or all but those that ``except`` names."""
+    """The cases that ``only`` names or, without ``only``, all cases except those that ``except`` names."""
     key = next((key for key in ("only", "except") if key in keys), None)
     if key is None:
         return dict(found)

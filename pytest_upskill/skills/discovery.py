@@ -1,4 +1,4 @@
-"""Finds skills below folders. Hidden folders are left out, except those in which agents keep skills."""
+"""Finds skills in folders and their subfolders. Hidden folders are skipped, except those where agents keep skills."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,14 +15,15 @@ AGENT_FOLDERS = frozenset((
     ".openhands", ".pi", ".pochi", ".qoder", ".qwen", ".replit", ".roo", ".rovodev", ".trae", ".vibe", ".vscode",
     ".warp", ".windsurf", ".zed", ".zencoder",
 ))  # fmt: skip
-"""Hidden folders of agents, which keep skills in ``{agent}/skills/{name}/SKILL.md``."""
+"""Hidden folders of agents. Skills are in ``{agent}/skills/{name}/SKILL.md``."""
 SKILLS = "skills"
 
 
 def skill_files(paths: Sequence[Path]) -> list[Path]:
-    """The ``SKILL.md`` files that paths name: each a skill's folder, its file, or a folder that contains skills.
+    """The ``SKILL.md`` files that ``paths`` name.
 
-    Without a path, those below the current folder. Raises SkillError if a path has none.
+    A path can be a skill's folder, its ``SKILL.md``, or a folder that contains skills. If there are no paths, skills in
+    the current folder are found. Raises SkillError if a path has no skill.
     """
     found: list[Path] = []
     for path in paths or [Path()]:
@@ -37,7 +38,7 @@ def skill_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """The skills below a folder, each once: a skill that links lead to is found by its own path."""
+    """The skills in a folder and its subfolders. A skill to which links lead is found only once, by its own path."""
     seen: set[Path] = set()
     folders, links = [folder], list[Path]()
     while folders or links:

@@ -1,7 +1,7 @@
-"""Advice on the files that a ``SKILL.md`` names: whether they exist, are part of the skill, and are found from there.
+"""Gives advice on the files that a ``SKILL.md`` names: whether they exist, and whether they are part of the skill.
 
-A file is what its resolved path names: ``./a.md``, ``references/../a.md`` and ``{baseDir}/a.md`` are the same file, and
-each piece of advice on it is given once. A path with a placeholder that an agent or a reader fills in is not a link.
+Files are compared by their resolved paths, so ``./a.md``, ``references/../a.md`` and ``{baseDir}/a.md`` are the same
+file, and advice on a file is given only once. A path with a placeholder that a reader must fill in is not a link.
 """
 
 import re
@@ -26,29 +26,30 @@ _LEADING = re.compile(rf"({_PLACEHOLDER})/(.*)")
 _OWN_FOLDER = re.compile(
     r"(?:this|current|agent|claude|codex)?(?:base|skill|skillbase)(?:dir|directory|folder|path|root|home)\Z|thisskill\Z"
 )
-"""The letters of a placeholder for the skill's own folder: ``{baseDir}``, ``${CLAUDE_SKILL_DIR}``, ``<skill-path>``."""
+"""The letters of a placeholder for the skill's own folder, as in ``{baseDir}``, ``${CLAUDE_SKILL_DIR}`` or
+``<skill-path>``."""
 _MENTION = re.compile(
     rf"(?<![\w./:$%>}}-])((?:{_PLACEHOLDER}/|(?:\.\.?/)+)?"
     r"(?:references|scripts|assets)/[\w./-]*\.\w+)(?![\w*<{/]|\.[\w*<{])"
 )
-"""A path into a folder of the specification, also without link."""
+"""A path into one of the folders that the specification names. It counts even if it is not a link."""
 _NOT_A_FILE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\d+(?:[:-]\d+)*\Z)|//|~|www\.")
+"""The beginning of a URL, or of a path in the home folder."""
 _LINE = re.compile(r":\d+(?:[:-]\d+)*\Z")
-"""A line in a file, after its path."""
-"""The beginning of a URL, and of a path in the home folder."""
+"""A line number, or a range of lines, at the end of a path."""
 _TEMPLATE = re.compile(
     r"[*{}<>$|\[\]]|XXX|your[_-]|\.\.\.|…|(?:\A|/)path/to/|\A(?:url|uri|link|path|file|href|target)\Z", re.IGNORECASE
 )
-"""What a reader has to fill in: there is no such file."""
+"""A part of a path that a reader must fill in, so that no file has this path."""
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
-_FOLDER = re.compile(r"(?<![\w-])(?<![\w-]/)((?:[\w-]++/)++)(?![\w.-])")  # possessive: linear, whatever the text is
-"""A folder as a whole, or a pattern in it: ``references/``, ``references/*.md``, ``references/{topic}.md``."""
+_FOLDER = re.compile(r"(?<![\w-])(?<![\w-]/)((?:[\w-]++/)++)(?![\w.-])")  # possessive, so that time is always linear
+"""A folder, or the folder of a pattern: ``references/``, ``references/*.md``, ``references/{topic}.md``."""
 _OWN_PREFIX = re.compile(r"\A(?:\.\.?/|__\w+__/)+")
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A file that a text names: as it is written, its line, and its path from the skill's folder."""
+    """A file that a text names: the path as written, the line, and the path relative to the skill's folder."""
 
     written: str
     line: int
@@ -64,7 +65,10 @@ class _Target:
 
 
 def advice(body: Sequence[str], first: int, folder: Path) -> Iterator[tuple[str, int]]:
-    """Advice on the files that the body of a ``SKILL.md`` names, with the line. ``first`` is the line of the body."""
+    """Advice on the files that the body of a ``SKILL.md`` names, each with its line.
+
+    ``first`` is the line of the file at which the body begins.
+    """
     targets: dict[str, _Target] = {}
     for target in _targets(body, first, folder, folder):
         targets.setdefault(target.path, target)
@@ -96,8 +100,10 @@ def _outside(target: _Target, folder: Path) -> str:
 
 
 class _Named:
-    """The files of a skill that an agent knows of once it has read the ``SKILL.md``: by a link, by a linked folder or a
-    pattern, or by a name in the text, such as in a tree of files.
+    """The files of a skill that an agent knows after it has read the ``SKILL.md``.
+
+    The ``SKILL.md`` can name a file by a link, by its folder, by a pattern, or by its name in the text, for example in
+    a tree of files.
     """
 
     def __init__(self, body: Sequence[str], targets: dict[str, _Target], folder: Path) -> None:
@@ -107,7 +113,7 @@ class _Named:
         self._folders |= {found.rstrip("/") for found in _FOLDER.findall(self._text)}
 
     def has(self, path: str) -> bool:
-        """Whether the text names the file at this path, seen from the skill's folder."""
+        """Whether the text names the file at ``path``, which is relative to the skill's folder."""
         if path in self._paths or str(Path(path).parent) in self._folders:
             return True
         stem, *names = (re.escape(name) for name in (Path(path).stem, Path(path).name, quote(Path(path).name)))
@@ -125,7 +131,7 @@ def _chain(target: _Target, folder: Path) -> Iterator[_Target]:
     path = folder / target.path
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:  # a folder, or a file that its student cannot read either
+    except OSError:  # a folder, or a file that a student cannot read either
         return
     for further in _targets(lines, 1, path.parent, folder):
         is_other = further.path != target.path and not further.is_outside and further.is_markdown
@@ -134,7 +140,7 @@ def _chain(target: _Target, folder: Path) -> Iterator[_Target]:
 
 
 def _targets(lines: Sequence[str], first: int, base: Path, folder: Path) -> Iterator[_Target]:
-    """The files that the prose of a file in the folder ``base`` names: link targets, and mentions."""
+    """The files that the prose of a file names, by links or otherwise. The file is in the folder ``base``."""
     reader = FenceReader()
     lines = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), "\n".join(lines)).split("\n")
     for number, line in enumerate(lines, first):
@@ -152,7 +158,10 @@ def _targets(lines: Sequence[str], first: int, base: Path, folder: Path) -> Iter
 
 
 def _read(written: str, base: Path, folder: Path) -> tuple[str, str] | None:
-    """The target without its fragment, as written, and its path from the skill's folder; None if it is not a file."""
+    """A link's target as written but without its fragment, and its path relative to the skill's folder.
+
+    None if the target is not a file.
+    """
     shown = unquote(_ESCAPED.sub(r"\1", written).partition("#")[0]).strip()
     if (leading := _LEADING.match(shown)) is not None:
         own = _OWN_FOLDER.match(re.sub(r"[^a-z]", "", leading[1].lower()))
@@ -161,11 +170,14 @@ def _read(written: str, base: Path, folder: Path) -> tuple[str, str] | None:
 
 
 def _resolved(shown: str, target: str, bases: Sequence[Path], folder: Path) -> tuple[str, str] | None:
-    """The first of these folders that holds the target counts; if none does, the first."""
+    """The target as shown, and its path relative to the skill's folder. None if the target is not a file.
+
+    The target is relative to the first of the folders ``bases`` that contains it or, if none does, to the first one.
+    """
     if not target or _NOT_A_FILE.match(target) or _TEMPLATE.search(target):
         return None
     if target.startswith("/"):
-        # Without a suffix, it is more likely a page of a web site.
+        # Without a suffix, the target is more likely a page of a web site.
         known = Path(target).suffix or _exists(Path(target)) or _exists(folder / target[1:])
         return (shown, normpath(target)) if known else None
     if "?" in target and not _exists(bases[0] / target):

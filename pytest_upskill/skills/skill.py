@@ -1,6 +1,7 @@
-"""Reads skills, folders with a ``SKILL.md``, and checks them against the specification of agentskills.io.
+"""Reads skills, which are folders with a ``SKILL.md``, and checks them against the specification of agentskills.io.
 
-Errors are those of the reference validator; warnings are advice of the specification, and keys of single agents.
+Errors are what the specification's reference validator rejects. Warnings are violations of the specification's advice,
+and keys that only some agents know.
 """
 
 import re
@@ -24,22 +25,22 @@ AGENT_KEYS = (
     "agent", "argument-hint", "arguments", "context", "disable-model-invocation", "effort", "hooks", "model", "paths",
     "shell", "user-invocable", "when_to_use",
 )  # fmt: skip
-"""Keys of single agents, which the specification does not have."""
+"""Keys that only some agents know, and that are not in the specification."""
 MAX_LINES, MAX_TOKENS = 500, 5000
 LONG_BODY = "the body has about"
-"""How the advice on a body above ``MAX_TOKENS`` begins."""
+"""The beginning of the advice on a body with more than ``MAX_TOKENS`` tokens."""
 BYTES_PER_TOKEN = 4
-"""A rule of thumb that needs no tokenizer. By bytes of UTF-8, a Japanese character is three quarters of a token."""
+"""A rule of thumb for bytes of UTF-8 per token, which needs no tokenizer. A Japanese character is 3/4 of a token."""
 
 
 def tokens_of(text: str) -> int:
-    """About how many tokens a text has."""
+    """The approximate number of tokens of a text."""
     return -(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem of a skill, at a line of its ``SKILL.md`` (None: of the whole file)."""
+    """A problem of a skill, at a line of its ``SKILL.md``. The line is None if it concerns the whole file."""
 
     severity: Literal["error", "warning"]
     message: str
@@ -51,14 +52,17 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A ``SKILL.md`` with a name and a description; ``body`` is its text after the frontmatter."""
+    """A ``SKILL.md`` with a name and a description. ``body`` is its text after the frontmatter."""
 
     path: Path
     body: str
 
 
 def skill_file(path: Path) -> Path:
-    """The ``SKILL.md`` of a folder (or ``skill.md``), or the file itself; raises SkillError if there is none."""
+    """The ``SKILL.md`` (or ``skill.md``) in a folder. If ``path`` is a file, the file itself.
+
+    Raises SkillError if there is no such file.
+    """
     if path.is_file():
         return path
     if path.is_symlink() and not path.exists():
@@ -72,21 +76,21 @@ def skill_file(path: Path) -> Path:
 
 
 def broken_link(path: Path) -> str:
-    """What is wrong with a link that leads nowhere, and what to do."""
+    """A message on a link whose target does not exist, with what to do."""
     return f"is a link to '{path.readlink()}', which does not exist: install the skill again, or remove the link"
 
 
 def load_skill(path: Path) -> Skill:
-    """Read a skill by its folder or its file; raises SkillError without a name, a description or a body.
+    """Read a skill, given by its folder or its file. Raises SkillError if it has no name, no description or no body.
 
-    ``validate`` checks the other rules of the specification, so that a skill that breaks one can still be measured.
+    Only ``validate`` checks the other rules of the specification, so a skill that breaks another rule can be measured.
     """
     file = skill_file(path)
     return parse_skill(read_text(file, SkillError), file)
 
 
 def parse_skill(text: str, path: Path) -> Skill:
-    """A skill from the text of its ``SKILL.md``; ``path`` names that file, which is not read."""
+    """A skill from the text of its ``SKILL.md``. ``path`` is the path of this file, which is not read."""
     document = parse(text, path, SkillError)
     top = document.frontmatter.data
     for key in ("name", "description"):
@@ -96,7 +100,7 @@ def parse_skill(text: str, path: Path) -> Skill:
 
 
 def validate(path: Path) -> tuple[Problem, ...]:
-    """What is wrong with a skill by the specification: errors first, then warnings, each with its line."""
+    """The problems of a skill according to the specification, each with its line. Errors come before warnings."""
     try:
         file = skill_file(path)
         return validate_text(read_text(file, SkillError), file)
@@ -105,7 +109,7 @@ def validate(path: Path) -> tuple[Problem, ...]:
 
 
 def validate_text(text: str, file: Path) -> tuple[Problem, ...]:
-    """As ``validate``, for the text of a ``SKILL.md`` that would be written to ``file``."""
+    """Like ``validate``, but for the text of a ``SKILL.md`` that would be written to ``file``."""
     try:
         document = parse(text, file, SkillError)
     except SkillError as error:
@@ -163,7 +167,10 @@ def _text_problem(top: Mapping[str, Value], key: str) -> Problem | None:
 
 
 def _name_problems(value: Value, folder: Path) -> Iterator[Problem]:
-    """The rules of the reference validator, which compares names in normal form KC and takes letters of any script."""
+    """The violations of the reference validator's rules for names.
+
+    The validator compares names in Unicode normal form KC, and accepts letters of any script.
+    """
     name = unicodedata.normalize("NFKC", value.text.strip())
     strange = " ".join(map(repr, sorted({letter for letter in name if not (letter.isalnum() or letter == "-")})))
     renamed = unicodedata.normalize("NFKC", folder.name) != name

@@ -21,8 +21,8 @@ def precision(chosen: Trials, wanted: Collection[str]) -> Rate:
     """The share of the student's choices that were for wanted queries. Without a choice, the rate has no mean.
 
     The choices for one query are all right or all wrong, so together they say no more than one choice. The effective
-    number of choices is Kish's (1965, Survey Sampling): the square of the sum over the sum of the squares, where each
-    query contributes its share of trials with a choice.
+    number of choices is Kish's (1965, Survey Sampling). It is the square of the number of choices, divided by the sum
+    over queries of the squares of their numbers of choices.
     """
     made = {query: sum(trials) for query, trials in chosen.items() if any(trials)}
     total = sum(made.values())

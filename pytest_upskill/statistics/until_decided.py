@@ -95,7 +95,7 @@ def lift_stop(
     found = _sequential(passed, total, (1 + threshold) / 2, gates)
     if found is None:
         return None
-    # Without the cases that did not change, the sequence is not one of the lift.
+    # Cases without a difference were left out, so there is no confidence sequence of the lift itself.
     rates = confidence_sequence(passed, total, 1 - LOOKING_LEVEL / gates) if threshold else None
     sequence = rates and (2 * rates[0] - 1, 2 * rates[1] - 1)
     return Stop(found, f"its confidence sequence excludes {threshold:+g}", sequence)
