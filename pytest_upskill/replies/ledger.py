@@ -162,11 +162,11 @@ class Ledger:
             return self._find(ask)
 
     def changes(self) -> int:
-        """A number that changes when another process writes to the ledger."""
+        """Return a number that changes when another process writes to the ledger."""
         return self._storage.changes()
 
     def totals(self) -> Totals:
-        """What all processes of the session have done and spent."""
+        """Return what all processes of the session have done and spent."""
         statement = (
             "SELECT asked, (SELECT count(*) FROM claims WHERE session = id), (SELECT count(*) FROM failures WHERE "
             "session = id AND line = ''), builds, usd, tokens, unpriced, stopped, estimate FROM sessions WHERE id = ?"

@@ -1,4 +1,4 @@
-"""The header and the summary of a run, as lines; the hooks print them."""
+"""Makes the header and the summary of a run, as lines. The hooks print the lines."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Skills as pytest nodes: a SKILL.md is a file; each combination of case, student, arm and trial is an item."""
+"""Skills as pytest nodes. A SKILL.md is a file; each combination of case, student, arm and trial is an item."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class UpskillWarning(pytest.PytestWarning):
-    """Advice on a skill that violates no rule of the specification."""
+    """A warning about a skill that violates no rule of the specification."""
 
 
 class KernelFailed(AssertionError):
@@ -271,7 +271,7 @@ class UpskillItem(pytest.Item):
 
     @property
     def run(self) -> Run:
-        """The run that this item belongs to."""
+        """Return the run that this item belongs to."""
         assert isinstance(self.parent, SkillFile)
         return self.parent.run
 

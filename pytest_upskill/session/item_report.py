@@ -1,4 +1,4 @@
-"""An item's outcome in pytest's terms: on its report, as a status letter, in the exit status."""
+"""Expresses an item's outcome in pytest's terms: on its report, as a status letter, and in the exit status."""
 
 import json
 from collections.abc import Iterable, Mapping
