@@ -1,7 +1,7 @@
 """pytest-upskill: agent skills as test suites, judged by the kernels that students write with them.
 
-Everything that plugins and ``conftest.py`` may import is here, and is loaded when it is first used.
-``docs/architecture.md`` says what each name is for; all other modules are private.
+Everything that plugins and ``conftest.py`` may import is here, and is loaded on first use. ``docs/architecture.md``
+says what each name is for. All other modules are private.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _MODULES = (
     "errors", "records", "cases.case", "contracts.base", "devices.base", "documents.reasoning", "languages.base",
     "students.base", "reporting.view", "judging",
 )  # fmt: skip
-"""The modules that have the public names."""
+"""The modules that define the public names."""
 
 
 def __getattr__(name: str) -> object:

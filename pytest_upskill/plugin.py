@@ -1,4 +1,6 @@
-"""The entry point that pytest loads. Without options of ours it only registers them, and imports nothing else."""
+"""The entry point that pytest loads. If none of our options is used, it only registers them, and imports nothing
+else.
+"""
 
 from __future__ import annotations
 

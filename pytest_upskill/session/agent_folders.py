@@ -1,4 +1,6 @@
-"""Collects the skills in agents' hidden folders, which ``norecursedirs`` leaves out, and nothing else in them."""
+"""Collects the skills in agents' hidden folders, which ``norecursedirs`` excludes, and nothing else in these
+folders.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,19 @@ from pytest_upskill.skills.skill import FILE_NAMES, broken_link
 
 
 class AgentFolders:
-    """The hooks that decide which folders are collected. ``warns``: this process is the one that warns."""
+    """The hooks that decide which folders are collected. ``warns`` says whether this process gives the warnings."""
 
     def __init__(self, config: pytest.Config, warns: bool) -> None:
         self._config, self._warns = config, warns
         patterns: list[str] = config.getini("norecursedirs")
         self._hiding = [pattern for pattern in patterns if any(fnmatch(name, pattern) for name in AGENT_FOLDERS)]
-        # pytest would apply them before we can make an exception. It modifies such lists in place, too.
+        # pytest applies these patterns before a hook could make an exception. It modifies such lists in place, too.
         patterns[:] = [pattern for pattern in patterns if pattern not in self._hiding]
         self._entered: set[Path] = set()
-        """The agents' folders that were not named, but found."""
+        """The agents' folders that were found below an argument, and not named themselves."""
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """True for what is left out; None leaves the decision to pytest."""
+        """Return True for a path that is left out, None to leave the decision to pytest."""
         path = collection_path
         hidden = any(fnmatch(path.name, pattern) for pattern in self._hiding) and path.is_dir()
         if hidden and path.name in AGENT_FOLDERS and not self._agent_of(path):
@@ -43,7 +45,7 @@ class AgentFolders:
         return None if below_skills and (path.name in FILE_NAMES or _is_folder(path)) else True
 
     def _mention(self, folder: Path) -> None:
-        """Warn of skills in a hidden folder, if it has the layout of an agent's."""
+        """Warn of skills in a hidden folder if its layout is that of an agent's folder."""
         session: Any = self._config.pluginmanager.get_plugin("session")
         if self._speaks_of(session, folder.parent) and any((folder / SKILLS).glob("*/SKILL.md")):
             shown = os.path.relpath(folder / SKILLS, self._config.rootpath)
@@ -51,7 +53,9 @@ class AgentFolders:
             session.warn(UpskillWarning(f"{problem}: name the folder"))
 
     def _speaks_of(self, session: Any, folder: Path) -> bool:
-        """Whether this process warns of what is in a folder: not if only something else below it was named."""
+        """Return whether this process warns of the contents of a folder. It does not if only something below the folder
+        was named.
+        """
         only_above = session.isinitpath(folder, with_parents=True) and not session.isinitpath(folder)
         return self._warns and not only_above
 
@@ -59,7 +63,7 @@ class AgentFolders:
         return next((one for one in path.parents if one in self._entered), None) if self._entered else None
 
     def pytest_collectstart(self, collector: pytest.Collector) -> None:
-        """Warn of links that lead nowhere: an agent's folder often holds links to skills that are kept elsewhere."""
+        """Warn of broken links, because an agent's folder often holds links to skills that are kept elsewhere."""
         if not isinstance(collector, pytest.Directory) or not self._speaks_of(collector.session, collector.path):
             return
         for link in _broken_links(collector.path):
@@ -68,12 +72,14 @@ class AgentFolders:
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it is a folder, and no link to one above it, which has no end."""
+    """Return whether a path is a folder. A link to a folder above itself does not count, because following it never
+    ends.
+    """
     return path.is_dir() and not (path.is_symlink() and path.resolve() in path.parent.resolve().parents)
 
 
 def _broken_links(folder: Path) -> Iterator[Path]:
-    """Links without a target at places of skills: ``skills``, a folder in it, and its ``SKILL.md``."""
+    """Return the broken links at the places of skills: ``skills``, a folder in it, and the folder's ``SKILL.md``."""
     if folder.name == SKILLS:
         with os.scandir(folder) as entries:
             links = sorted(Path(entry.path) for entry in entries if entry.is_symlink())

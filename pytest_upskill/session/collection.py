@@ -42,11 +42,11 @@ class UpskillWarning(pytest.PytestWarning):
 
 
 class KernelFailed(AssertionError):
-    """An item's verdict is ``failed``; the outcome says why."""
+    """The item's verdict is ``failed``. The outcome says why."""
 
 
 def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> SkillFile | None:
-    """A collector for a SKILL.md, or for a case that was itself named on the command line."""
+    """Return a collector for a SKILL.md, or for a case that was itself named on the command line, else None."""
     root = parent.config.rootpath
     if file_path.name in FILE_NAMES and file_path == skill_file(file_path.parent):
         nodeid = _nodeid(file_path, root)
@@ -56,21 +56,23 @@ def collect_file(run: Run, file_path: Path, parent: pytest.Collector) -> SkillFi
         folder = file_path.parent.parent
         skill_path = next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
         if skill_path is not None:
-            # A case that is named alone has the same id as when its skill is collected.
+            # A case that is named alone gets the same id as if its whole skill is collected.
             nodeid = _nodeid(skill_path, root)
             return SkillFile.from_parent(parent, path=file_path, nodeid=nodeid, run=run, skill_path=skill_path)
     return None
 
 
 def _nodeid(skill_path: Path, root: Path) -> str:
-    """The id of a skill's file: relative to the rootdir, else the whole path. pytest would name a file outside the
-    rootdir relative to the argument that it was found by, and several skills ``SKILL.md``.
+    """Return the id of a skill's file: its path relative to the rootdir, or its absolute path if it is elsewhere.
+
+    pytest would name a file outside the rootdir relative to the argument that it was found by. Several skills would
+    then all be called ``SKILL.md``.
     """
     return (skill_path.relative_to(root) if skill_path.is_relative_to(root) else skill_path).as_posix()
 
 
 class SkillFile(pytest.File):
-    """A SKILL.md with its cases; or one of its cases, if ``path`` is that case's file."""
+    """A SKILL.md with its cases. If ``path`` is the file of a case, it has only this case."""
 
     def __init__(self, *, run: Run, skill_path: Path, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -81,10 +83,10 @@ class SkillFile(pytest.File):
         self.cases: list[Case] = []
         self.queries: tuple[Case, ...] = ()
         self.asked_queries: list[str] = []
-        """The students that are asked which skill they choose."""
+        """The students that are asked which skill they would choose."""
         self.broken = 0
         self.arms: dict[str, list[str]] = {}
-        """By student: the arms in which it can be queried."""
+        """By student, the arms in which the student can be queried."""
         self.place = place_of(skill_path.parent, run.settings.rootdir)
         self.names: list[str] = []
         """Of all cases and queries, also of broken ones; empty if only some of them are collected."""
@@ -128,7 +130,7 @@ class SkillFile(pytest.File):
             yield from self._choices_of(student)
 
     def _choices_of(self, student: str) -> Iterator[pytest.Item]:
-        """The items of a student that is to choose a skill for each query."""
+        """Yield the items in which a student has to choose a skill for each query."""
         answering = [case for case in self.queries if self.run.student(student).can_answer(case)]
         if not answering or not self._may_answer(student, [self.run.settings.noise.arm(ARM)], answering):
             return
@@ -139,7 +141,7 @@ class SkillFile(pytest.File):
                 yield self._item(f"{case.name}[{student}{suffix}]", ItemKind.TRIGGER, case, student, None, trial)
 
     def warn_of_gaps(self) -> None:
-        """Warn of cases, replies and solutions that are missing."""
+        """Warn of missing cases, replies and solutions."""
         cases = self.cases
         if not (cases or self.queries or self.broken or self.run.settings.self_check) and self.is_collected:
             self._note(f"skill {self.skill!r} has no case in its folder evals/: no student is asked")
@@ -167,21 +169,21 @@ class SkillFile(pytest.File):
             self._note(f"student {student!r}: not used in {reader.folder}/{place}: {', '.join(names)}; {rule}")
 
     def _note(self, text: str) -> None:
-        """Warn once of a skill that several links lead to."""
+        """Give a warning, but only once for a skill that several links lead to."""
         note = (self.skill_path.resolve(), text)
         if self.run.speaks and note not in self.run.noted:
             self.run.noted.add(note)
             self.warn(UpskillWarning(text))
 
     def _arms_of(self, student: str, cases: list[Case]) -> list[str]:
-        """The arms in which this student can be queried; students know an arm by its slug."""
+        """Return the arms in which this student can be queried. Students know an arm by its slug."""
         slugs = {arm: asked_arm(arm, self.run.settings.noise) for arm in self.run.settings.arms}
         possible = self._may_answer(student, list(slugs.values()), cases)
         return [arm for arm, slug in slugs.items() if slug in possible]
 
     def _may_answer(self, student: str, slugs: list[str], cases: list[Case]) -> set[str]:
-        """Those of the arms with these slugs in which the student can be queried."""
-        # Replies in files may lie in a folder of this skill alone.
+        """Return those of the slugs that are of arms in which the student can be queried."""
+        # Replies in files may be in a folder that belongs to this skill alone.
         names = [self.skill] if self.run.configs[student].folder is None else [self.place, self.skill]
         named = [case.name for case in cases]
         return {slug for name in names for slug in self.run.student(student).arms_for(name, tuple(slugs), named)}
@@ -234,7 +236,7 @@ class SkillFile(pytest.File):
 
 
 def _register_tags(config: pytest.Config, cases: list[Case]) -> None:
-    """Make the tags of cases known markers, for ``--strict-markers``."""
+    """Register the tags of cases as markers, so that ``--strict-markers`` accepts them."""
     known = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
     for tag in dict.fromkeys(tag for case in cases for tag in case.tags if tag not in known):
         config.addinivalue_line("markers", f"{tag}: a tag of cases")
@@ -243,8 +245,8 @@ def _register_tags(config: pytest.Config, cases: list[Case]) -> None:
 class UpskillItem(pytest.Item):
     """One question to one student, or one check of a skill. ``setup`` sets ``outcome``.
 
-    ``setup`` does the work, so that an infrastructure error is an error for pytest, not a failure; ``runtest`` raises
-    or skips according to the verdict.
+    ``setup`` does the work, because pytest reports an exception in it as an error and not as a failure, as is right for
+    an infrastructure error. ``runtest`` raises or skips, depending on the verdict.
     """
 
     def __init__(self, *, task: Task, problem: str | None = None, **kwargs: Any) -> None:
@@ -254,7 +256,7 @@ class UpskillItem(pytest.Item):
         self.outcome: Outcome | None = None
         self.gated, self.xfail = False, ""
         self.look_ahead: Callable[[], object] = lambda: None
-        """Starts work on later items; called first in ``setup``."""
+        """Starts work on later items. ``setup`` calls it first."""
         self.add_marker(
             pytest.mark.upskill(
                 skill=task.skill,
@@ -288,12 +290,12 @@ class UpskillItem(pytest.Item):
             self.add_marker(pytest.mark.xfail(reason=printable(self.xfail), raises=KernelFailed))
 
     def _initrequest(self) -> None:
-        """Plugins that run an item again call this to renew its fixtures; ours has none."""
+        """Plugins that run an item again call this to renew the item's fixtures. Our items have none."""
 
     def setup(self) -> None:
         if self.outcome is None or self.outcome.verdict.kind not in (VerdictKind.PASSED, VerdictKind.FAILED):
             self.outcome = replace(self._judged(), xfail=self.xfail)
-        # else a plugin runs the item again: the same reply has the same verdict, and flaky kernels get no second chance
+        # else the item is run again, and its verdict stays: flaky kernels get no second chance
         verdict = self.outcome.verdict
         others = [one for one in self.user_properties if not one[0].startswith(junit_properties.PREFIX)]
         self.user_properties[:] = [*others, *junit_properties.properties(self.outcome)]
@@ -305,9 +307,11 @@ class UpskillItem(pytest.Item):
             raise InfrastructureError(verdict.reason)
 
     def _judged(self) -> Outcome:
-        """The pipeline's outcome. An unexpected exception is raised again; the report has an outcome all the same.
+        """Return the pipeline's outcome. An unexpected exception is raised again, after an outcome for the report was
+        set.
 
-        pytest.skip and pytest.fail are raised by hooks and, anywhere, by pytest-timeout: no verdict on the reply.
+        pytest.skip and pytest.fail are no verdict on the reply: hooks call them, and pytest-timeout does so at any
+        point.
         """
         if self.problem is not None:
             return self._unjudged(VerdictKind.FAILED, self.problem)
@@ -342,12 +346,12 @@ class UpskillItem(pytest.Item):
             pytest.skip(one_line(self.outcome))
         if verdict.kind in SKIPPED:
             pytest.skip(printable(f"{verdict.kind}: {verdict.reason}"))
-        free = self.gated and not self.outcome.xfail  # of a gate, failures are data
+        free = self.gated and not self.outcome.xfail  # a gate judges these failures
         if verdict.kind is VerdictKind.FAILED and not free and not (self.task.arm and arms.is_control(self.task.arm)):
             raise KernelFailed(verdict.reason or "failed")
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The view of a failed item; an unexpected exception keeps its traceback."""
+        """Return the view of a failed item. An unexpected exception keeps its traceback."""
         if isinstance(excinfo.value, KernelFailed) and self.outcome is not None:
             return str(FailureRepr(self.outcome))
         if isinstance(excinfo.value, UpskillError):

@@ -33,7 +33,7 @@ from pytest_upskill.skills import arms
 from pytest_upskill.statistics import gates
 
 GIT_SECONDS = 2.0
-"""How long to wait for git's answer, which it has had the time of the collection to give."""
+"""Seconds to wait for git's answer. git was started before the collection, so it has usually answered."""
 
 
 class Controller:
@@ -52,7 +52,7 @@ class Controller:
         self._exported: list[str] = []
         self._estimate_shown = False
         self._collected: list[str] = []
-        """The ids of our items."""
+        """The ids of the items of skills."""
 
     def pytest_report_header(self) -> list[str]:
         return list(header_lines({**self.run.describe(), **dict(other_plugins.notes(self.config))}))
@@ -63,7 +63,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
-        """Called when a worker has collected; the worst-case cost is known from the first worker on."""
+        """Show the worst-case cost, which is known as soon as the first worker has collected."""
         self._collected = [name for name in ids if is_item_of_ours(name)]
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         for line in self.pytest_report_collectionfinish() if reporter is not None else ():
@@ -72,7 +72,7 @@ class Controller:
             reporter.write_line(line)
 
     def pytest_sessionstart(self) -> None:
-        """Ask git while skills are collected."""
+        """Start git, which runs while skills are collected."""
         if self._is_recorded:
             self._git = GitState(self.run.settings.rootdir)
 
@@ -86,7 +86,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """An xdist hook: workers use the controller's seed, device and servers."""
+        """Pass the controller's seed, device and servers to an xdist worker."""
         node.workerinput["upskill"] = self.run.for_workers()
 
     @pytest.hookimpl(tryfirst=True)
@@ -111,7 +111,7 @@ class Controller:
         if report.failed and isinstance(report.longrepr, str):
             report.longrepr = why
         elif report.passed and outcome.verdict.kind is VerdictKind.FAILED:
-            # A control arm. pytest shows the first line of this with -rp, and the sections of passed items with -rP.
+            # A control arm failed. pytest shows this line with -rp, and the sections of passed items with -rP.
             report.longrepr = item_report.Reason(why.reprcrash)
             reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
             if reporter is not None:
@@ -165,7 +165,7 @@ class Controller:
         self._problems += problems
 
     def _exit_status(self) -> int:
-        """The status of a run whose items all passed in pytest's terms."""
+        """Return the exit status of a run whose items all passed in pytest's terms."""
         if self._files.problems or self._problems:
             return pytest.ExitCode.TESTS_FAILED
         if self._view and self._view.gates:
@@ -175,7 +175,7 @@ class Controller:
         return pytest.ExitCode.OK
 
     def _earlier(self) -> list[View]:
-        """The recorded runs before this one, oldest first; none if they cannot be read."""
+        """Return the recorded runs before this one, oldest first; none if they cannot be read."""
         history, number = self._recorder.history, self._recorder.number
         try:
             runs = history.earlier(number) if history is not None and number else []
@@ -184,7 +184,7 @@ class Controller:
         return [build_view(one.items, one.info, Gates()) for one in runs]
 
     def _aa_runs(self) -> list[AARun]:
-        """The last A/A runs; none if they cannot be read."""
+        """Return the last A/A runs; none if they cannot be read."""
         history, number = self._recorder.history, self._recorder.number
         try:
             return history.aa_runs(number) if history is not None and number else []
@@ -192,7 +192,7 @@ class Controller:
             return []
 
     def _comparison(self, width: int, color: bool, unicode: bool, verbosity: int) -> list[str]:
-        """The lines of ``--upskill-compare``."""
+        """Return the lines of ``--upskill-compare``."""
         if not (named := self.run.settings.compare):
             return []
         from pytest_upskill.reporting.comparison import comparison_lines
@@ -209,13 +209,13 @@ class Controller:
         return Gates() if settings.self_check or settings.prompts else settings.gates
 
     def _comparisons(self) -> dict[str, Comparison | str]:
-        """What changed since the last run, and since those that gates name."""
+        """Return what changed since the last run, and since the runs that gates name."""
         if not self._is_recorded or self.run.settings.self_check:
             return {}
         return self._compared(LAST, *self._gates.runs)
 
     def _compared(self, *named: str) -> dict[str, Comparison | str]:
-        """What changed since earlier runs, or why that is unknown."""
+        """Return what changed since each of these earlier runs, or why this is unknown."""
         history, number = self._recorder.history, self._recorder.number
         if history is None or not number:
             return dict.fromkeys(named, "the history cannot be used")
@@ -225,12 +225,14 @@ class Controller:
     def pytest_unconfigure(self) -> None:
         if self.run.until_decided:
             self.run.until_decided.close()
-        if self._git is not None:  # still running after a usage error
+        if self._git is not None:  # git may still run after a usage error
             self._git.wait(0)
         self._recorder.close()
 
     def _info(self, interrupted: bool = True) -> RunInfo:
-        """What is known of the run; one that is killed was interrupted."""
+        """Return what is known about the run. ``interrupted`` is true until the run ends, so that it is true for a
+        killed run.
+        """
         run, machine = self.run, self.run.machine if not self.run.settings.prompts else None
         host = {"python": platform.python_version(), "platform": platform.platform()}
         if self._git is not None:
@@ -275,16 +277,18 @@ class Controller:
             yield f"{no_longer_match(outdated)}; {then}"
 
     def _begin_line(self) -> None:
-        """End the line of status letters: what a plugin prints stands on lines of its own."""
+        """End the line of status letters, so that the output of a plugin begins on a new line."""
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.ensure_newline()
-            if reporter._tw.width_of_current_line:  # with -q pytest does not know that the line is open
+            if reporter._tw.width_of_current_line:  # with -q, pytest does not know that the line has not ended
                 reporter._tw.line()
             reporter.flush()
 
     def _attempt(self, what: str, action: Callable[[], object]) -> None:
-        """Run an action at the end of a run. An exception loses no results: it is reported after the summary."""
+        """Run an action at the end of a run. An exception loses no results, because it is caught and reported after the
+        summary.
+        """
         try:
             action()
         except Exception as error:

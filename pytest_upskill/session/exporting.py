@@ -15,14 +15,19 @@ _SHOWN = 8
 
 
 def check(folder: Path) -> None:
-    """Raises UsageError if projects cannot be written to this folder, before anything runs. Creates it."""
+    """Create the folder for projects. Raise UsageError if no files can be written to it. Called before anything
+    runs.
+    """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{OPTION}: {folder} is a file; name a folder, in which each project gets one of its own")
     check_folder(folder, OPTION)
 
 
 def export(outcomes: Iterable[Outcome], info: RunInfo, root: Path, folder: Path) -> tuple[list[str], list[str]]:
-    """Lines for the user, and problems, which fail the run. ``outcomes`` are in the order of collection."""
+    """Write the projects. Return lines for the user, and problems, which make the run fail.
+
+    ``outcomes`` must be in the order of collection.
+    """
     found = list(export_run(outcomes, info, root, folder))
     done = [one for one in found if isinstance(one, Exported)]
     problems = [f"export: {one}" for one in found if isinstance(one, str)]

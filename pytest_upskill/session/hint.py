@@ -1,4 +1,4 @@
-"""What a run that does not ask for skills says about them: one line, if skills were named and not run."""
+"""The hint of a run that does not ask for skills: one line that says that the named skills were not run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pytest_upskill.session.options import typed
 
 _NAMES = ("SKILL.md", "skill.md")
 _PATTERNS = ("*", "*/*", ".*/skills/*")
-"""Where skills are below a folder that is named: those of agents are in hidden folders."""
+"""Patterns of folders of skills below a named folder. The last pattern is for the hidden folders of agents."""
 _HOW = "add --upskill to check the cases, or --upskill-student=NAME to ask a student"
 
 
 def tell_of_skills(reporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the line, and turn success into a usage error if options of ours had no effect."""
+    """Print the hint. If options of ours had no effect, turn a success into a usage error."""
     session: Any = config.pluginmanager.get_plugin("session")
     unused = ", ".join(sorted(typed(config)))
     nothing_ran = session.exitstatus in (pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.USAGE_ERROR)
@@ -39,14 +39,14 @@ def tell_of_skills(reporter: pytest.TerminalReporter, config: pytest.Config) -> 
 
 
 def _tested(reporter: pytest.TerminalReporter, session: Any) -> set[str]:
-    """The files of all tests that were collected; under xdist, that ran."""
+    """Return the files of all tests that were collected, or, under xdist, of all tests that ran."""
     reports = (report for reports in reporter.stats.values() for report in reports)
     found = [*reports, *getattr(session, "items", ())]
     return {node.nodeid.partition("::")[0] for node in found if getattr(node, "nodeid", "")}
 
 
 def _skills_at(config: pytest.Config, argument: str, tested: Collection[Path]) -> Iterator[Path]:
-    """Up to two folders of skills that an argument names, unless there are tests in it."""
+    """Yield up to two folders of skills that an argument names, unless the argument also contains tests."""
     path = config.invocation_params.dir / argument.partition("::")[0]
     if path.is_dir():
         folder = path

@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM: a run ends with status 2, one line, and all replies that are complete, whenever they arrive.
+"""Ctrl-C and SIGTERM: at any time, they end a run with status 2, one line, and all replies that are complete.
 
-An exception in the wrong place prints a traceback, is lost, or leaves a half-imported module: there, the signal is sent
-again a little later. Once the run is ending anyway, an interrupt ends it no earlier: the summary is written, and only
-the status changes. A second one, a second later, ends the process at once.
+In some places, an exception prints a traceback, is lost, or leaves a half-imported module. If a signal arrives there,
+the process sends it to itself again a little later. If the run is ending already, the summary is still written, and
+only the status changes. A second signal, a second later, ends the process at once.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ TEXT = "complete replies are kept; the same command continues"
 
 
 class Interrupted(KeyboardInterrupt):
-    """What the handler raises: pytest shows its message in one line."""
+    """Raised by the signal handler. pytest shows its message in one line."""
 
 
 Interrupted.__module__ = "builtins"
 
 
 class Interrupts:
-    """The handlers of a process, from the time at which our plugin is loaded. ``hurry`` ends the waits of a run."""
+    """The signal handlers of a process, from the time at which our plugin is loaded. ``hurry`` ends the waits of
+    a run.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -51,14 +53,14 @@ class Interrupts:
 
     @classmethod
     def of(cls, config: pytest.Config) -> Interrupts:
-        """The ones of this run, which are installed now unless they are."""
+        """Return the handlers of this run. Install them on the first call."""
         if (found := config.stash.get(_KEY, None)) is None:
             found = config.stash[_KEY] = cls(config)
             found._install()
         return found
 
     def _install(self) -> None:
-        """Handle both signals, unless the program already does, or this run is part of another run in this process."""
+        """Handle both signals, unless the program handles them, or this run is part of another run in this process."""
         own = self._config.pluginmanager.has_plugin("session")
         nested = _callers(sys._getframe()).count("wrap_session") > own
         if nested or threading.current_thread() is not threading.main_thread():
@@ -69,9 +71,9 @@ class Interrupts:
         self._config.pluginmanager.register(self, "upskill-interrupts")
 
     def started(self, is_worker: bool, hurry: Callable[[], object]) -> None:
-        """From now on ``pytest`` handles what is raised, and ``hurry`` can be called."""
+        """Note that ``pytest`` now handles what the signal handler raises, and that ``hurry`` can be called."""
         self.is_worker, self.hurry = is_worker, hurry
-        if is_worker:  # its controller started it with SIGINT blocked
+        if is_worker:  # the controller started this worker with SIGINT blocked
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     @pytest.hookimpl(tryfirst=True)
@@ -80,7 +82,9 @@ class Interrupts:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionstart(self) -> Generator[None]:
-        """Start xdist's workers with SIGINT blocked: in the middle of their imports it would print a traceback."""
+        """Start xdist's workers with SIGINT blocked, because SIGINT would print a traceback while a worker imports
+        modules.
+        """
         has_workers = self._config.pluginmanager.has_plugin("dsession")
         if has_workers:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -107,7 +111,7 @@ class Interrupts:
             self._show()
         self._phase = "over"
         if not self.is_worker and not {"console_main", "_console_main"} & set(_callers(sys._getframe())):
-            for number, before in self._before.items():  # this process goes on
+            for number, before in self._before.items():  # the process continues after the run
                 signal.signal(number, before)
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
@@ -123,7 +127,7 @@ class Interrupts:
         self._since = self._since or now
         late = insists or now - self._since > _LATEST_SECONDS
         if self._phase == "running" and not late and _is_unsafe(frame):
-            _thread.start_new_thread(self._send_again, (number,))  # threading's locks may be held by this thread
+            _thread.start_new_thread(self._send_again, (number,))  # this thread may hold threading's locks
             return
         self._first = now
         if self._phase == "starting":
@@ -134,7 +138,7 @@ class Interrupts:
             return
         self._phase = "ending"
         if (session := self._config.pluginmanager.get_plugin("session")) is not None:
-            session.shouldstop = TEXT  # should the exception be lost all the same
+            session.shouldstop = TEXT  # ends the run even if the exception is lost
         raise Interrupted(TEXT)
 
     def _send_again(self, number: int) -> None:
@@ -164,7 +168,7 @@ _KEY = pytest.StashKey[Interrupts]()
 
 
 def _callers(frame: FrameType | None) -> list[str]:
-    """The names of the functions that are being executed."""
+    """Return the names of the functions that are being executed, the innermost first."""
     names = []
     while frame is not None:
         names.append(frame.f_code.co_name)
@@ -173,8 +177,11 @@ def _callers(frame: FrameType | None) -> list[str]:
 
 
 def _is_unsafe(frame: FrameType | None) -> bool:
-    """Whether an exception must not be raised here: in an import, where Python ignores it, or where pytest does not
-    expect it."""
+    """Return whether an exception must not be raised in this frame.
+
+    It must not be raised in an import, where it would leave a half-imported module, where Python ignores exceptions, or
+    where pytest does not expect one.
+    """
     if frame is not None and frame.f_code.co_name == "wrap_session":
         return True
     if would_be_lost(frame):

@@ -1,4 +1,4 @@
-"""The hooks of a process that collects and runs items: duplicates, look-ahead, outcomes on reports."""
+"""The hooks of a process that collects and runs items: removing duplicates, looking ahead, outcomes on reports."""
 
 import bisect
 import shlex
@@ -20,13 +20,13 @@ from pytest_upskill.session.plain_imports import plain_imports
 from pytest_upskill.session.run import Run
 
 LOOK_AHEAD = 3
-"""Number of later items whose replies and builds start early; with ``-x`` some of them may never run."""
+"""The number of later items whose replies and builds start early. With ``-x``, some of these items may never run."""
 ASK_AHEAD = 8
 """Replies are requested ahead for this multiple of a student's slots, so that a slow reply leaves no slot idle."""
 
 
 class ItemHooks:
-    """The hooks of collecting and running."""
+    """The hooks for collecting and running items."""
 
     def __init__(self, run: Run, is_worker: bool) -> None:
         self.run = run
@@ -35,7 +35,7 @@ class ItemHooks:
         self._items: list[UpskillItem] = []
         self._place: dict[str, int] = {}
         self._places: dict[str, list[int]] = {}
-        """By student: the places of its items, in order."""
+        """By student, the indices of its items, in order."""
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         found = collect_file(self.run, file_path, parent)
@@ -46,8 +46,9 @@ class ItemHooks:
     def pytest_collection_modifyitems(
         self, session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Drop items that two arguments or links lead to, and store the order of the others. Raises
-        pytest.UsageError.
+        """Drop items that were collected twice, through two arguments or links, and store the order of the others.
+
+        Raises pytest.UsageError.
         """
         ours = _without_repetition([item for item in items if isinstance(item, UpskillItem)])
         if self.run.settings.self_check:
@@ -74,14 +75,14 @@ class ItemHooks:
             self._places.setdefault(item.task.student or "", []).append(index)
 
     def _refuse(self, problem: str, session: pytest.Session) -> None:
-        """Raises pytest.UsageError; an xdist worker sends the controller, which raises it, a report instead."""
+        """Raise pytest.UsageError. An xdist worker instead sends a report to the controller, which raises the error."""
         if not self.is_worker:
             raise pytest.UsageError(problem)
         session.items.clear()
         session.config.hook.pytest_collectreport(report=refusal(problem))
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
-        """Say which cases run untrusted; under xdist, only the summary does."""
+        """Say which cases are untrusted and run in a sandbox. Under xdist, only the summary says so."""
         found: dict[Path, set[str]] = {}
         for task in _tasks(items):
             if task.case is not None and not task.case.trusted:
@@ -94,7 +95,7 @@ class ItemHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Estimate the worst case before any student is queried; of several workers, only the first does."""
+        """Estimate the worst case before any student is queried. Of several workers, only the first does so."""
         config = session.config
         if config.option.collectonly or not self.run.speaks:
             return
@@ -103,20 +104,26 @@ class ItemHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Import what the items need, so that no time limit of another plugin counts it or ends it half-way."""
+        """Import what the items need before the first item, so that no time limit of another plugin interrupts the
+        imports.
+        """
         if not session.config.option.collectonly and not self.run.settings.prompts and self._items:
             with plain_imports(session.config):
                 self.run.pipeline.load(_tasks(self._items))
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Let an item look ahead in its own setup: pytest has no report for what another plugin raises out here."""
+        """Let the item's own setup call ``_look_ahead``.
+
+        Another plugin, such as a time limit, may raise an exception meanwhile, and pytest would not report it here.
+        """
         if isinstance(item, UpskillItem) and not self.run.settings.prompts:
             item.look_ahead = partial(self._look_ahead, item, nextitem)
 
     def _look_ahead(self, item: UpskillItem, nextitem: pytest.Item | None) -> None:
-        """Start builds for the next items of this process, and replies for later ones.
+        """Start builds and replies for the next items of this process, and request replies for later items.
 
-        An xdist worker knows its next item only. It also requests replies for other workers' items: all share a ledger.
+        An xdist worker knows only its next item. It also requests replies for items of other workers, because all
+        workers share the ledger.
         """
         place = self._place.get(item.nodeid, len(self._items))
         if self.run.until_decided:
@@ -129,9 +136,9 @@ class ItemHooks:
         self.run.pipeline.prefetch(_tasks(near), _tasks(self._later(place, item.config)))
 
     def _later(self, place: int, config: pytest.Config) -> list[UpskillItem]:
-        """Later items whose replies are requested, of each student: one that is silent does not hold up the others.
+        """Return the later items of each student whose replies are requested. A slow student does not delay the others.
 
-        With ``-x`` or ``--upskill-until-decided``, no more than the student has slots.
+        With ``-x`` or ``--upskill-until-decided``, there are no more of them than the student has slots.
         """
         replies, found = self.run.replies, list[int]()
         ahead = 1 if config.getvalue("maxfail") or self.run.until_decided else ASK_AHEAD
@@ -158,7 +165,7 @@ class ItemHooks:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         at_once = session.exitstatus == pytest.ExitCode.INTERRUPTED or session.shouldstop or session.shouldfail
-        # Only other workers could still need the reply to an item that was stopped.
+        # The reply to an item that was stopped could only be needed by other workers.
         self.run.close(at_once=bool(at_once) or not self.is_worker)
 
     def pytest_unconfigure(self) -> None:
@@ -166,12 +173,14 @@ class ItemHooks:
 
 
 def _tasks(items: Iterable[pytest.Item | None]) -> Iterator[Task]:
-    """The tasks of those of our items that can be run."""
+    """Yield the tasks of those items that are ours and can be run."""
     return (item.task for item in items if isinstance(item, UpskillItem) and item.problem is None)
 
 
 def _without_repetition(items: list[UpskillItem]) -> list[UpskillItem]:
-    """The items, each once: of a skill that several paths lead to, those of its own path before those of links."""
+    """Return the items, each once. If several paths lead to a skill, the items of its real path are kept, not those of
+    links.
+    """
     real = {path: path.resolve() for path in {item.task.skill_path for item in items}}
     first: dict[tuple[Path, str], UpskillItem] = {}
     for item in items:
@@ -184,8 +193,9 @@ def _without_repetition(items: list[UpskillItem]) -> list[UpskillItem]:
 
 
 def _checked_once(items: list[UpskillItem]) -> list[UpskillItem]:
-    """The items of a self-check without those of taken cases that are checked with another skill: their own, or the
-    first that takes them.
+    """Return the items of a self-check so that each case is checked only once.
+
+    A case that other skills take is checked with its own skill, or else with the first skill that takes it.
     """
     cases = {item.task.case.path: item.task.case for item in items if item.task.case}
     if all(case.taken_by is None for case in cases.values()):
@@ -200,7 +210,9 @@ def _checked_once(items: list[UpskillItem]) -> list[UpskillItem]:
 
 
 def _tell_apart(items: list[UpskillItem]) -> str:
-    """Names skills with the same folder name by their paths instead, in reports. Returns a sentence about them."""
+    """In reports, name skills that have the same folder name by their paths. Return a sentence about this; empty if
+    there are none.
+    """
     folders: dict[str, dict[str, None]] = {}
     for item in items:
         folders.setdefault(item.task.skill, {})[item.task.place] = None

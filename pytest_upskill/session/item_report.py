@@ -15,23 +15,25 @@ from pytest_upskill.reporting.text_style import can_show, printable
 from pytest_upskill.skills.arms import is_control
 
 Status = tuple[str, str, tuple[str, dict[str, bool]]]
-"""Category, letter, and the word with its markup, as ``pytest_report_teststatus`` returns them."""
+"""Category, letter, and the word with its markup, in the form that ``pytest_report_teststatus`` returns."""
 NOTHING_DECIDED = 7
-"""Exit status if skill items ran and none was decided."""
+"""The exit status if skill items ran and none was decided."""
 
 SKIPPED = {VerdictKind.INCONCLUSIVE: "?", VerdictKind.BUDGET_STOPPED: "$", VerdictKind.NOT_ANSWERED: "n",
            VerdictKind.NOT_NEEDED: "="}  # fmt: skip
-"""The letters of verdicts that are skipped in pytest's terms."""
+"""The letters of the verdicts that pytest counts as skipped."""
 
 
 class _Attached(str):
-    """The text on a report, with the outcome itself for the process that made it."""
+    """The text on a report. In the process that made the report, it also has the outcome itself."""
 
     outcome: Outcome
 
 
 def attach(report: pytest.TestReport, outcome: Outcome, *, sent: bool) -> None:
-    """Add the outcome to a report, as text: reports that are ``sent`` to another process hold plain data only."""
+    """Add the outcome to a report as text, because a report that is ``sent`` to another process may hold only plain
+    data.
+    """
     text = json.dumps(outcome.to_plain())
     if not sent:
         text = _Attached(text)
@@ -40,7 +42,7 @@ def attach(report: pytest.TestReport, outcome: Outcome, *, sent: bool) -> None:
 
 
 def outcome_of(report: Any) -> Outcome | None:
-    """The outcome on a report; None for a report that is not the last one of an item of ours."""
+    """Return the outcome on a report; None unless it is the last report of an item of ours."""
     text = getattr(report, "upskill", None)
     if isinstance(text, _Attached):
         return text.outcome
@@ -48,13 +50,16 @@ def outcome_of(report: Any) -> Outcome | None:
 
 
 def refusal(problem: str) -> pytest.CollectReport:
-    """The report with which an xdist worker says that the run must not start."""
+    """Return the report with which an xdist worker says that the run must not start."""
     return pytest.CollectReport("", "failed", problem, [], upskill_usage=problem)
 
 
 def status_of(report: pytest.TestReport) -> Status | None:
-    """``?`` inconclusive, ``$`` stopped by the budget, ``n`` not answered, ``=`` not needed, ``+`` and ``-`` control
-    arms, ``f`` a failure that only a gate judges; None for pytest's own letters."""
+    """Return the status of an item of ours; None where pytest's own letter is right.
+
+    The letters are ``?`` inconclusive, ``$`` stopped by the budget, ``n`` not answered, ``=`` not needed, ``+`` and
+    ``-`` control arms, and ``f`` a failure that only a gate judges.
+    """
     if report.outcome not in ("passed", "skipped") or (outcome := outcome_of(report)) is None:  # others: of plugins
         return None
     verdict = outcome.verdict.kind
@@ -70,8 +75,10 @@ def status_of(report: pytest.TestReport) -> Status | None:
 
 
 def nothing_decided(outcomes: Iterable[Outcome]) -> bool:
-    """True if items of the skill arm ran, and none of them passed or failed. Where there are none of that arm, those
-    of the other arms count; without any, the self-checks of cases.
+    """Return whether items of the skill arm ran, and none of them passed or failed.
+
+    If there are no items of the skill arm, the items of the other arms count. If no student was asked, the self-checks
+    of cases count.
     """
     ran = [one for one in outcomes if one.kind not in (ItemKind.SPEC, ItemKind.BROKEN_CASE)]
     asked = [one for one in ran if one.kind is not ItemKind.MUTANTS]
@@ -89,14 +96,14 @@ class Reason(TerminalRepr):
         return ""
 
     def toterminal(self, tw: TerminalWriter) -> None:
-        """Nothing: the item passed."""
+        """Write nothing, because the item passed."""
 
 
 class FailureRepr(TerminalRepr):
-    """An item that failed or could not be judged. ``reprcrash.message`` is what the short test summary shows.
+    """An item that failed or could not be judged. ``reprcrash.message`` is the line of the short test summary.
 
-    ``others`` are the run's outcomes by id, also those that come later: a fault of a case's own solution is explained
-    by its item of the student ``golden``, and not once more by that of its mutants.
+    ``others`` are the run's outcomes by id, including items that finish later. If a case's own solution is at fault,
+    the failure is explained for the item of the student ``golden``, and not repeated for the item of the mutants.
     """
 
     def __init__(self, outcome: Outcome, others: Mapping[str, Outcome] = MappingProxyType({})) -> None:
@@ -117,7 +124,7 @@ class FailureRepr(TerminalRepr):
             tw.line(line)
 
     def lines(self, width: int, color: bool = False, unicode: bool = True) -> list[str]:
-        """The report. An error's reason is not wrapped: it may end in a command."""
+        """Return the report. An error's reason is not wrapped, because it may end in a command."""
         if self._outcome.verdict.kind is not VerdictKind.FAILED:
             return printable(self._outcome.verdict.reason or "no reason was given").splitlines()
         if told := self._told():
@@ -125,7 +132,7 @@ class FailureRepr(TerminalRepr):
         return failure_lines(self._outcome, width, color, unicode)
 
     def _told(self) -> str:
-        """The item that explains this failure, if another one does."""
+        """Return the name of the item whose failure explains this one; empty if there is none."""
         mine = self._outcome
         other = self._others.get(f"{mine.id.removesuffix('[mutants]')}[golden]")
         if mine.kind is not ItemKind.MUTANTS or other is None or other.verdict.kind is not VerdictKind.FAILED:

@@ -1,7 +1,8 @@
-"""The options of ``pytest``. Each has an ini value of the same name with underscores; the command line wins.
+"""The options of ``pytest``. Each has an ini value of the same name with underscores. The command line overrides it.
 
-Values are validated when they are parsed, and a wrong one prints the accepted forms. ``read`` turns them into one
-frozen ``Settings``: lower layers do not see pytest's ``config``. Imported whenever pytest starts.
+Values are validated when they are parsed, and the message about a wrong value lists the accepted forms. ``read`` turns
+the values into one frozen ``Settings``, so that lower layers do not see pytest's ``config``. This module is imported
+whenever pytest starts.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from pytest_upskill.configuration.settings import Settings
 
 
-class Option(NamedTuple):  # creating a dataclass takes 2 ms, in every pytest with the plugin installed
-    """One option: ``parse`` turns its text into a value and raises ValueError naming the accepted forms."""
+class Option(NamedTuple):  # creating a dataclass would take 2 ms in every start of pytest with this plugin
+    """One option. ``parse`` turns its text into a value. It raises ValueError with a message that lists the accepted
+    forms.
+    """
 
     name: str
     metavar: str
@@ -28,7 +31,7 @@ class Option(NamedTuple):  # creating a dataclass takes 2 ms, in every pytest wi
     parse: Callable[[str], Any]
     repeatable: bool = False
     without_value: str | None = None
-    """What the option means without a value; None if it needs one."""
+    """The value that the option has if it is given without a value; None if it needs one."""
 
     @property
     def flag(self) -> str:
@@ -106,7 +109,7 @@ SWITCHES = {
     "upskill-until-decided": "stop asking a student about a skill once its gates are decided",
     "upskill-sanitizer": "on the cuda device, run kernels under compute-sanitizer's memcheck (many times slower)",
 }
-"""Options without a value, and their help."""
+"""The options that take no value, with their help."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -157,7 +160,7 @@ def _ini_value(config: pytest.Config, option: Option) -> Any:
 
 
 def _origin(config: pytest.Config, dest: str) -> str:
-    """Where a value was given: the option's flag, or the configuration file as seen from the current folder."""
+    """Return where a value was given: the option's flag, or the configuration file relative to the current folder."""
     from os.path import relpath
 
     if config.getoption(dest) or config.inipath is None:
@@ -181,9 +184,9 @@ def _pytest_options(config: pytest.Config) -> tuple[str, ...]:
 
 
 def requested(config: pytest.Config, given: argparse.Namespace | None = None) -> bool:
-    """True if ``--upskill``, a student or prompts were given, as options or ini values.
+    """Return whether ``--upskill``, a student or prompts were requested, by options or ini values.
 
-    ``given`` are the options as far as they are known before conftest files are loaded.
+    ``given`` are the options that are known before conftest files are loaded.
     """
     asking = ("upskill", "upskill_student", "upskill_prompts")
     return any(getattr(given or config.option, name, None) or config.getini(name) for name in asking)
@@ -194,13 +197,15 @@ def _is_on(config: pytest.Config, switch: str) -> bool:
 
 
 def typed(config: pytest.Config) -> frozenset[str]:
-    """Our flags on this command line. Those of ``addopts`` and ``PYTEST_ADDOPTS`` are for every run, and left out."""
+    """Return our flags on this command line. Flags in ``addopts`` and ``PYTEST_ADDOPTS`` are left out, because they are
+    for every run.
+    """
     arguments = map(str, config.invocation_params.args)
     return frozenset(text.partition("=")[0] for text in arguments if text.startswith("--upskill"))
 
 
 def check_ini(config: pytest.Config) -> None:
-    """Raises UsageError for an ini value whose name begins like ours, and which we do not have."""
+    """Raise UsageError for an ini value whose name has our prefix but is unknown."""
     known = [*(option.dest for option in OPTIONS), *(name.replace("-", "_") for name in SWITCHES)]
     unknown = next((key for key in config._get_unknown_ini_keys() if key.startswith("upskill")), None)
     if unknown is not None:
@@ -210,13 +215,17 @@ def check_ini(config: pytest.Config) -> None:
 
 
 def _checks_cases(config: pytest.Config) -> bool:
-    """True if ``--upskill`` is an option and a student is at most an ini value: the user asks for the self-check."""
+    """Return whether the user asks for the self-check: ``--upskill`` is an option, and no student is given as an
+    option.
+    """
     asking = (config.getoption(f"upskill_{name}") for name in ("student", "prompts"))
     return bool(config.getoption("upskill")) and not any(asking)
 
 
 def read(config: pytest.Config) -> Settings:
-    """Options over ini values over defaults. Raises UsageError on a wrong value."""
+    """Return the settings: options override ini values, and ini values override defaults. Raises UsageError on a wrong
+    value.
+    """
     from pathlib import Path
 
     from pytest_upskill.configuration.gates import GATE_NAMES, read_gates

@@ -1,4 +1,4 @@
-"""What other plugins do to skill items: notes for the header, and outcomes for items whose worker crashed."""
+"""How other plugins affect skill items: notes for the header, and outcomes of items whose worker crashed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FINAL = "since a reply has one verdict; --upskill-trials=N asks for each kernel
 
 
 def notes(config: pytest.Config) -> Iterator[tuple[str, str]]:
-    """The options in use, by plugin, that have another effect on skill items than on other tests."""
+    """Yield, by plugin, a note on each option in use that affects skill items in another way than other tests."""
     if _value(config, "count", 1) != 1:
         yield "pytest-repeat", "--count has no effect on skill items; --upskill-trials=N asks for each kernel N times"
     if _value(config, "reruns"):
@@ -33,7 +33,7 @@ def notes(config: pytest.Config) -> Iterator[tuple[str, str]]:
 
 
 def _value(config: pytest.Config, name: str, default: object = None) -> Any:
-    """An option, else the ini value, of a plugin that may be absent."""
+    """Return an option of a plugin, else the ini value, else ``default``. The plugin may be absent."""
     given = getattr(config.option, name, None)
     if given is not None:
         return given
@@ -44,9 +44,9 @@ def _value(config: pytest.Config, name: str, default: object = None) -> Any:
 
 
 def crashed_outcome(report: pytest.TestReport, students: Collection[str], arms: Collection[str]) -> Outcome | None:
-    """The outcome of an item of ours whose worker crashed: all that is known of it is its id. None for other reports.
+    """Return the outcome of an item of ours whose worker crashed, made from the item's id; None for other reports.
 
-    ``arms`` are their slugs.
+    ``arms`` are the slugs of the arms.
     """
     path, _, name = report.nodeid.partition("::")
     if str(report.when) != "???" or Path(path).name not in FILE_NAMES:
@@ -74,7 +74,7 @@ def crashed_outcome(report: pytest.TestReport, students: Collection[str], arms: 
 
 @contextlib.contextmanager
 def time_limit_over() -> Iterator[None]:
-    """Keep a time limit that another plugin sets by SIGALRM from interrupting what is done after an item."""
+    """Prevent a time limit that another plugin sets by SIGALRM from interrupting the work after an item."""
     limit = signal.getsignal(signal.SIGALRM) if hasattr(signal, "SIGALRM") else None
     if not callable(limit) or threading.current_thread() is not threading.main_thread():
         yield

@@ -10,10 +10,10 @@ import pytest
 
 @contextmanager
 def plain_imports(config: pytest.Config) -> Iterator[None]:
-    """A context without pytest's import hook, for the modules of this package and of libraries.
+    """Disable pytest's import hook, for importing modules of this package and of libraries.
 
-    The hook would search for each of some 1,500 modules before Python does. Not for a user's modules, whose assertions
-    pytest may have to rewrite.
+    The hook would search for each of some 1,500 modules before Python does. A user's modules must not be imported this
+    way, because pytest may have to rewrite their assertions.
     """
     hook: Any = config.pluginmanager.rewrite_hook
     if hook not in sys.meta_path:  # --assert=plain

@@ -1,4 +1,4 @@
-"""The progress of a run: the live line on a terminal, messages while servers start, and what is waited for."""
+"""The progress of a run: the live line on a terminal, messages while servers start, and what a run waits for."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ CHECK_SECONDS = 1.0
 
 
 def start(run: Run, config: pytest.Config) -> None:
-    """Register the live line if students are queried and a person watches."""
+    """Register the live line if students are queried and a person watches the terminal."""
     if not (run.asks and is_watched(config, os.environ)) or config.pluginmanager.has_plugin("sugar"):
-        return  # pytest-sugar draws a line of its own
+        return  # pytest-sugar draws its own line
     try:
-        descriptor = os.dup(1)  # pytest's capture takes over the number 1 while items run
+        descriptor = os.dup(1)  # a copy, because pytest's capture replaces descriptor 1 while items run
     except OSError:
         return
     config.pluginmanager.register(LiveSide(run, descriptor), "upskill-live")
 
 
 def is_watched(config: pytest.Config, environment: Mapping[str, str]) -> bool:
-    """True on a real terminal that only pytest writes to: no pipe, no CI, neither ``-q`` nor ``-s``."""
+    """Return whether stdout is a terminal that only pytest writes to, without CI, ``-q`` and ``-s``."""
     quiet = config.option.verbose < 0 or config.option.capture == "no" or config.option.collectonly
     plain = environment.get("TERM", "dumb") == "dumb" or any(environment.get(name) for name in ("CI", "BUILD_NUMBER"))
     return not quiet and not plain and os.isatty(1)
 
 
 def is_item_of_ours(nodeid: str) -> bool:
-    """True for the id of an item of a skill."""
+    """Return whether an id is that of a skill's item."""
     return Path(nodeid.partition("::")[0]).name in FILE_NAMES
 
 
@@ -72,7 +72,7 @@ class LiveSide:
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """An xdist hook: every worker collects the same."""
+        """Count the items. Under xdist, every worker collects the same items."""
         self._begin(ids)
 
     def _begin(self, ids: list[str]) -> None:
@@ -89,7 +89,7 @@ class LiveSide:
 
     @pytest.hookimpl(tryfirst=True)
     def stop(self) -> None:
-        """Erase the line; it is not drawn again."""
+        """Erase the line, and do not draw it again."""
         self._line.stop()
 
     pytest_keyboard_interrupt = pytest_sessionfinish = stop
@@ -100,7 +100,7 @@ class LiveSide:
 
 
 class WaitSide:
-    """Says what a run waits for, when an item has no result for WAIT_SECONDS and then every AGAIN_SECONDS.
+    """Says what a run waits for, when an item has had no result for WAIT_SECONDS, and then every AGAIN_SECONDS.
 
     ``clock`` returns seconds since 1970.
     """
@@ -108,11 +108,11 @@ class WaitSide:
     def __init__(self, run: Run, teller: Teller, clock: Callable[[], float] = time.time) -> None:
         self._run, self._teller, self._clock = run, teller, clock
         self._running: dict[str, float] = {}
-        """By item: when it was started."""
+        """By item, when the item was started."""
         self._due: dict[str, float] = {}
-        """By item: when the next message is due."""
+        """By item, when the next message about the item is due."""
         self._asked: dict[str, float] = {}
-        """By question: when it was first seen to be open."""
+        """By question, when the question was first seen to be open."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._tick, name="upskill-waits", daemon=True)
 
@@ -134,7 +134,7 @@ class WaitSide:
 
     def _tick(self) -> None:
         while not self._stopped.wait(CHECK_SECONDS):
-            with contextlib.suppress(Exception):  # a defect of a message must not end a run
+            with contextlib.suppress(Exception):  # an error in a message must not end a run
                 self.check()
 
     def check(self) -> None:
@@ -153,7 +153,7 @@ class WaitSide:
         self._teller.tell(f"{name}{more} ({since}); {what}; {end}", "waits for")
 
     def _open(self, students: Mapping[str, str]) -> Iterator[str]:
-        """The questions to each student that have no reply."""
+        """Yield, for each student, how many questions have no reply yet, in words."""
         for student in sorted(set(students.values())):
             times = [self._asked[key] for key, name in students.items() if name == student]
             timeout = self._run.models[student].timeout
@@ -167,12 +167,14 @@ def _time_of_day(seconds: float) -> str:
 
 
 class Teller:
-    """Prints a line at once, from any thread, also while pytest captures output."""
+    """Prints a line at once, from any thread, even while pytest captures output."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._column = 0
-        """The length of pytest's own line when we last wrote; our line ended with a line end."""
+        """The length of pytest's own line when we last wrote. If it has not changed, the cursor is at the start of a
+        line.
+        """
         self._output: int | None = None
         with contextlib.suppress(OSError):
             self._output = os.dup(1)

@@ -1,4 +1,4 @@
-"""The command lines with which a user runs one item again, for reports."""
+"""Makes the command lines with which a user runs one item again, for reports."""
 
 import functools
 import os
@@ -20,20 +20,22 @@ from pytest_upskill.students.files import replies_folder
 
 @functools.lru_cache(maxsize=64)
 def _relative(path: Path, folder: Path) -> str:
-    """Items of a skill share two of these, and a skill may have thousands of items."""
+    """Return the relative path. The result is cached, because a skill may have thousands of items that share few
+    paths.
+    """
     return relpath(path, folder)
 
 
 def command(settings: Settings, skill_path: Path, item: str, options: Sequence[str]) -> str:
-    """The command that runs an item from the folder where pytest was called."""
+    """Return the command that runs an item from the folder where pytest was called."""
     path = _relative(skill_path, settings.invocation_dir)
-    # pytest takes an argument that begins with one of these for an option, or for a file of arguments.
+    # pytest takes an argument that begins like this for an option, or for a file of arguments.
     item_id = f"./{path}::{item}" if path.startswith(("-", "@")) else f"{path}::{item}"
     return " ".join(map(_quoted, ("pytest", *settings.pytest_options, item_id, *options)))
 
 
 def _quoted(word: str) -> str:
-    """A word of a command for a shell: a text without an end of line or another letter that a terminal cannot show."""
+    """Return a word quoted for a shell, without line ends and other characters that a terminal cannot show."""
     option, equals, value = word.partition("=") if re.match("--[^=]+=", word) else ("", "", word)
     if value.replace(" ", "").isprintable():
         return option + equals + shlex.quote(value)
@@ -42,19 +44,23 @@ def _quoted(word: str) -> str:
 
 
 def _escaped(char: str) -> str:
-    if "\udc80" <= char <= "\udcff":  # a byte of a file's name that is not UTF-8
+    if "\udc80" <= char <= "\udcff":  # a byte that is not UTF-8 in a file's name
         return f"\\x{ord(char) - 0xDC00:02x}"
     return f"\\U{ord(char):08x}" if char not in "\\'" else f"\\{char}"
 
 
 def on_ci() -> bool:
-    """Whether the output is a log that is read on another machine, as pytest decides it."""
+    """Return whether pytest runs on CI, by pytest's own rule. The output is then a log that is read on another
+    machine.
+    """
     return any(os.environ.get(name) for name in ("CI", "BUILD_NUMBER"))
 
 
 def is_recorded(settings: Settings, config: StudentConfig | None, skill_path: Path) -> bool:
-    """Whether a replay takes the reply from the cassette. Where the output is read, the replies of this run may be
-    missing, and the cassette is there."""
+    """Return whether a replay takes the reply from the cassette.
+
+    On CI it does if there is a cassette, because the machine where the log is read may lack the replies of this run.
+    """
     if config is None or is_at_hand(config) or settings.replies == "live":
         return False
     if settings.replies == "replay":
@@ -63,7 +69,9 @@ def is_recorded(settings: Settings, config: StudentConfig | None, skill_path: Pa
 
 
 def concerning(case: Case | None, settings: Settings) -> Settings:
-    """The settings that change the result of a case; others are left out of its commands."""
+    """Return the settings without those that cannot change the result of a case, such as a judge if there is no
+    rubric.
+    """
     has_rubric = case is not None and case.expect is not None and case.expect.rubric
     return settings if has_rubric or settings.judge is None else replace(settings, judge=None)
 
@@ -76,10 +84,10 @@ def replay_options(
     recorded: bool = False,
     seed: int | None = None,
 ) -> list[str]:
-    """Options that judge an item again on its stored reply, without querying a student.
+    """Return options that judge an item again on its stored reply, without querying a student.
 
-    ``config`` and ``arm`` are None for an item that has no student. The turns of a ``recorded`` conversation are found
-    if all examples are those of the run, whose ``seed`` this is.
+    ``config`` and ``arm`` are None for an item that has no student. The later turns of a ``recorded`` conversation are
+    found only if all examples are the same as in the run, so the options then include the run's ``seed``.
     """
     source = _recording(settings, config) if recorded and config else [_source(settings, config)]
     repeated = recorded and settings.turns > 1
@@ -89,8 +97,10 @@ def replay_options(
 
 
 def answers_steps(settings: Settings, arguments: Sequence[str], from_file: bool) -> tuple[str, str]:
-    """Where the answers to a run's prompts go, and the command that judges them there. ``arguments`` are those of the
-    run; ``from_file``: its folder for prompts is an ini value.
+    """Return a sentence that says where to save the answers to a run's prompts, and the command that judges the
+    answers.
+
+    ``arguments`` are the run's arguments. ``from_file`` says whether the folder for prompts was given as an ini value.
     """
     assert settings.prompts is not None
     folder, beside = settings.prompts, settings.prompts.with_name(f"{settings.prompts.name}-answers")
@@ -124,17 +134,17 @@ def _recording(settings: Settings, config: StudentConfig) -> list[str]:
 
 
 def record_options(settings: Settings, student: str | None, arm: str | None, trial: int) -> list[str]:
-    """Options that query the student, and record its reply beside the skill."""
+    """Return options that query the student and record its reply beside the skill."""
     server = _options(settings, base_url=settings.base_url, serve=settings.serve)
     question = _question(settings, arm, trial)
     return [f"--upskill-student={student}", "--upskill-replies=record", *question, *server, *_judging(settings)]
 
 
 def _question(settings: Settings, arm: str | None, trial: int) -> list[str]:
-    """Options without which this arm, trial and number of turns would not be collected."""
+    """Return the options that are necessary for this arm, trial and number of turns to be collected."""
     collected = arm in settings.unset["arms"] and settings.arms == settings.unset["arms"]
     noise = None if arm == BASELINE else settings.noise
-    if arm == REPEAT:  # its trials begin after those of the skill
+    if arm == REPEAT:  # the trials of this arm begin after those of the skill
         return _options(settings, arms=AA_ARMS, trials=settings.trials, turns=settings.turns, noise=noise)
     return _options(settings, arms=None if collected else arm, trials=trial, turns=settings.turns, noise=noise)
 
@@ -147,7 +157,7 @@ def _judging(settings: Settings) -> list[str]:
 
 
 def _options(settings: Settings, **values: Any) -> list[str]:
-    """The options for values that differ from those without an option."""
+    """Return the options for those values that differ from the values without an option."""
     given = {name.replace("_", "-"): value for name, value in values.items()
              if value is not None and value is not False and value != settings.unset.get(name)}  # fmt: skip
     texts = {name: f"{value:g}" if isinstance(value, float) else value for name, value in given.items()}

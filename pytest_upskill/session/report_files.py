@@ -1,4 +1,4 @@
-"""Writes the reports of a finished run. What cannot be written in its place is written to a side file, and named."""
+"""Writes the reports of a finished run. If a report cannot be written, a substitute is written elsewhere and named."""
 
 import errno
 import json
@@ -15,13 +15,15 @@ from pytest_upskill.reporting.files import write_file, write_report
 from pytest_upskill.reporting.view import View
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
-"""The variable with the path of a Markdown file that GitHub shows with the job."""
+"""The environment variable with the path of a Markdown file that GitHub shows with the job."""
 _MOST_OF_A_SUMMARY = 1_000_000
-"""Bytes. GitHub shows nothing of a longer one."""
+"""The maximum size in bytes. GitHub does not show a longer summary at all."""
 
 
 class ReportFiles:
-    """Lines for the user: reports that were ``written``, and ``problems``, which fail the run."""
+    """Writes reports, and collects lines for the user: ``written`` reports, and ``problems``, which make the run
+    fail.
+    """
 
     def __init__(self, rootdir: Path) -> None:
         self._rootdir = rootdir
@@ -29,7 +31,7 @@ class ReportFiles:
         self.problems: list[str] = []
 
     def write(self, target: ReportTarget, view: View, earlier: Callable[[], Sequence[View]] = tuple) -> None:
-        """Write one report; never raises an Exception. ``earlier`` loads the runs before this one, for a page."""
+        """Write one report. Never raises an Exception. ``earlier`` loads the runs before this one, for an HTML page."""
         try:
             write_report(target.form, target.path, view, partial(_render, target.form, view, earlier))
             self.written.append(f"report: {target.path}")
@@ -37,7 +39,7 @@ class ReportFiles:
             self.problems.append(f"report {target.path} failed: {_said(error)}; {self._beside(target, view)}")
 
     def add_step_summary(self, view: View) -> None:
-        """Append the Markdown report to the job's summary, on GitHub. It fails no run."""
+        """On GitHub, append the Markdown report to the job's summary. An error does not make the run fail."""
         place = os.environ.get(STEP_SUMMARY)
         if not place or view.run.answers is not None:
             return
@@ -51,7 +53,9 @@ class ReportFiles:
             self.written.append(f"{STEP_SUMMARY}: {place} was not written: {_said(error)}")
 
     def _beside(self, target: ReportTarget, view: View) -> str:
-        """Write the results elsewhere, as JSON if the report cannot be made. Say where."""
+        """Write the results elsewhere, as JSON if the report itself cannot be made, and return a sentence that says
+        where.
+        """
         name = component(f"{view.run.started.replace(':', '')}-{target.path.name}")
         for file, text in _substitutes(name, target.form, view):
             for folder in (self._kept, _temporary):

@@ -1,4 +1,4 @@
-"""One run of pytest with skills in it: settings, seed, students, machine and pipeline, made when first needed."""
+"""One run of pytest with skills in it: settings, seed, students, machine and pipeline, each made on first use."""
 
 from __future__ import annotations
 
@@ -40,19 +40,20 @@ _SOURCES = {
     "kept": "kept: stored replies, also to earlier prompts; no student is queried",
     "replay": "replay: from the cassettes beside the skills; no student is queried",
 }
-"""Lines of the header for values of ``--upskill-replies`` other than ``auto``."""
+"""The lines of the header for the values of ``--upskill-replies`` other than ``auto``."""
 
 _SHOWN = ("provider", "base_url", "serve", "api_key_env")
-"""Fields of a student's table that decide which program runs, where prompts are sent, and which key is used."""
+"""The fields of a student's table that decide which program runs, where prompts are sent, and which key is used."""
 
 
 class Run:
-    """What collection, items and the controller share: ``configs`` are those of the students by name, ``judges`` those
-    of the judges of rubrics.
+    """What collection, items and the controller share.
 
-    ``seed`` is the one that the header prints. A worker gets the controller's ``device`` and ``session``, and the
-    address of its server ``broker``. ``explicit``: skills were asked for on this command line. ``tell`` prints a line
-    while servers start. ``speaks``: this process prints the warnings that every worker would repeat.
+    ``configs`` has the configurations of the students by name, ``judges`` those of the judges of rubrics. ``seed`` is
+    shown in the header. A worker gets the controller's ``device`` and ``session``, and the address ``broker`` of the
+    controller's server broker. ``explicit`` says whether skills were requested on this command line. ``tell`` prints a
+    line while servers start. ``speaks`` says whether this process prints the warnings that otherwise every worker would
+    print.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Run:
         self._hook = hook
         self._students: dict[str, Student] = {}
         self.noted: set[tuple[Path, str]] = set()
-        """Warnings that collection has given, by skill."""
+        """The warnings that collection has given, each with its skill."""
         specs = settings.students or (GOLDEN,)
         if specs == (PROMPTS_STUDENT,) and settings.prompts:
             configs = [StudentConfig(PROMPTS_STUDENT, PROMPTS_STUDENT)]
@@ -90,10 +91,10 @@ class Run:
         tables, folder = settings.students_tables, settings.invocation_dir
         self.judges = judges.resolve(settings.judge or (), tables, folder, configs, base_url=settings.base_url)
         self.models = {**self.configs, **self.judges}
-        """The configurations of all that may be asked: students, and the judges of rubrics."""
+        """The configurations of all models that may be asked: students, and judges of rubrics."""
 
     def student(self, name: str) -> Student:
-        """The student of that name, created on first use, by a plugin's hook or by the registry."""
+        """Return the student of that name. It is created on first use, by a plugin's hook or by the registry."""
         if name not in self._students:
             self._students[name] = self._make(self.models[name])
         return self._students[name]
@@ -115,11 +116,11 @@ class Run:
 
     @cached_property
     def servers(self) -> Servers | BrokerClient:
-        """The servers of students; under xdist the controller starts them."""
+        """Return the servers of students. Under xdist, the controller starts them."""
         return BrokerClient(self._broker) if self._broker else Servers(self.models, self.settings.rootdir, self._tell)
 
     def open_broker(self) -> str:
-        """The address at which workers get servers; empty if no student needs one."""
+        """Return the address at which workers get servers; empty if no student needs a server."""
         wanted = any(self._serves(config) for config in self.models.values()) and not self.settings.prompts
         return self.servers.open_broker() if wanted and isinstance(self.servers, Servers) else ""
 
@@ -133,13 +134,15 @@ class Run:
 
     @cached_property
     def repeated(self) -> Settings:
-        """The settings that commands for repeating items name: in a log of another machine, also its device."""
+        """Return the settings for commands that repeat items. On CI they include the device, because another machine
+        repeats them.
+        """
         here = self.settings.prompts or not on_ci()
         return self.settings if here else replace(self.settings, device=self.machine.device)
 
     @property
     def asks(self) -> bool:
-        """True if a student may be queried whose replies are worth storing."""
+        """Return whether any student may be queried whose replies are worth storing."""
         students = [self.student(name) for name in self.configs]
         judged = self.settings.replies not in ("replay", "kept") and not self.settings.prompts
         return any(not isinstance(student, Placeholder) and not is_at_hand(student.config) for student in students) or (
@@ -148,12 +151,14 @@ class Run:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The ledger of replies and claims, shared with the run's other processes."""
+        """Return the ledger of replies and claims, which the run's other processes share."""
         return Ledger(self.settings.rootdir, self.session, self.limits)
 
     @cached_property
     def until_decided(self) -> UntilDecided | None:
-        """What stops the asking once the gates are decided; None if nothing does."""
+        """Return the object that ends the run early once the gates are decided; None without
+        ``--upskill-until-decided``.
+        """
         gates = self.settings.gates
         if not (gates and gates.until_decided) or self.settings.self_check or self.settings.prompts:
             return None
@@ -167,25 +172,25 @@ class Run:
 
     @property
     def counts_costs(self) -> bool:
-        """True if a limit or a price is known, so that the header shows the worst case."""
+        """Return whether the header shows the worst case, because a limit or a price is known."""
         limited = self.settings.budget is not None or self.settings.max_tokens is not None
         return self.asks and (limited or any(config.price for config in self.models.values()))
 
     @property
     def totals(self) -> Totals:
-        """The session's requests, tokens and costs, of all its processes."""
+        """Return the session's requests, tokens and costs, summed over all its processes."""
         return self.ledger.totals() if "ledger" in self.__dict__ else Totals()
 
     def open_questions(self) -> Mapping[str, str]:
-        """The students whose requests have no reply yet, by the key of the request."""
+        """Return the open requests: by the key of the request, the student that it was sent to."""
         return self.ledger.open_questions() if "ledger" in self.__dict__ else {}
 
     def spending(self) -> str:
-        """What was spent, in words; empty if no student was queried."""
+        """Return what was spent, in words; empty if no student was queried."""
         return spending(self.totals, self.limits)
 
     def source(self) -> str:
-        """Where the replies came from; empty for the usual place."""
+        """Return where the replies came from, in words; empty if nothing is unusual."""
         if self.settings.replies == "replay":
             return "replayed from cassettes, no student was queried"
         if self.settings.replies == "kept":
@@ -229,11 +234,13 @@ class Run:
             yield from assertions
 
     def kept_replies(self) -> str:
-        """The folder that holds this run's replies, as the user would type it."""
+        """Return the folder that holds this run's replies, in the form in which the user would type it."""
         return relpath(self.settings.rootdir / HOME / "replies", self.settings.invocation_dir)
 
     def close(self, at_once: bool = False) -> None:
-        """End the run. ``at_once`` drops open requests; otherwise other workers may need their replies."""
+        """End the run. Open requests are dropped if ``at_once``. If not, they are completed, because other workers may
+        need them.
+        """
         if "replies" in self.__dict__:
             self.replies.stop(at_once)
         for student in self._students.values():
@@ -246,12 +253,14 @@ class Run:
             self.replies.close()
 
     def hurry(self) -> None:
-        """End the waits of ``close``. For the handler of a signal."""
+        """End the waits of ``close``. A signal handler may call this."""
         if "replies" in self.__dict__:
             self.replies.hurry()
 
     def for_workers(self) -> dict[str, Any]:
-        """The arguments of ``Run`` that xdist transfers to workers, which use this process's device and servers."""
+        """Return the arguments of ``Run`` that xdist transfers to workers, so that they use this process's device and
+        servers.
+        """
         device = "" if self.settings.prompts else self.machine.device
         broker = self.open_broker()
         return {
@@ -259,14 +268,14 @@ class Run:
         }  # fmt: skip
 
     def forget(self) -> None:
-        """Close the ledger and stop servers; nothing reads from them any more."""
+        """Close the ledger and stop servers, after the last access to them."""
         if "servers" in self.__dict__:
             self.servers.stop()
         if "ledger" in self.__dict__:
             self.ledger.close()
 
     def describe(self) -> Mapping[str, str]:
-        """The facts that the header shows, by label."""
+        """Return the facts that the header shows, by label."""
         if self.settings.prompts:
             return {"prompts": str(self.settings.prompts)}
         unpriced = [config.name for config in self.models.values() if not (config.price or is_at_hand(config))]
@@ -286,9 +295,11 @@ class Run:
 
 
 def overrides(settings: Settings, configs: Sequence[StudentConfig]) -> Iterator[tuple[str, str]]:
-    """For each student whose fields differ from the built-in ones: ``student NAME``, and the values with their source.
+    """Yield ``student NAME`` and the changed values with their source, for each student that differs from the built-in
+    one.
 
-    A repository's configuration can run commands and redirect keys: a user must see that before it happens.
+    A repository's configuration can run commands and redirect keys, so a user must see these values before they are
+    used.
     """
     pyproject = relpath(settings.rootdir / "pyproject.toml", settings.invocation_dir)
     for config in configs:

@@ -1,7 +1,7 @@
 """Starts a run: reads the settings, then registers the hooks of this process.
 
-``ItemHooks`` collect items and run them, ``Controller`` reports. Under xdist workers have the first and the controller
-the second; without it, one process has both.
+``ItemHooks`` collect items and run them, ``Controller`` reports. Under xdist, the workers have ``ItemHooks`` and the
+controller has ``Controller``. Without xdist, one process has both.
 """
 
 import os
@@ -25,7 +25,7 @@ from pytest_upskill.session.item_hooks import ItemHooks
 from pytest_upskill.session.run import Run
 
 _ASKING = frozenset({"--upskill", "--upskill-student", "--upskill-prompts"})
-"""The flags that ask for skills to be collected."""
+"""The flags with which a user requests that skills are collected."""
 
 
 def start(config: pytest.Config) -> None:
@@ -39,7 +39,7 @@ def start(config: pytest.Config) -> None:
         if given is not None:
             run = Run(settings, hook=config.hook, speaks=os.environ.get("PYTEST_XDIST_WORKER") == "gw0", **given)
         else:
-            seed = secrets.randbelow(2**32) if settings.seed is None else settings.seed  # short enough to be typed
+            seed = secrets.randbelow(2**32) if settings.seed is None else settings.seed  # short enough to type
             teller = progress.Teller(config)
             run = Run(settings, seed, config.hook, explicit=bool(settings.typed & _ASKING), tell=teller.tell)
             _start_controller(run, config)
@@ -73,9 +73,9 @@ def _start_controller(run: Run, config: pytest.Config) -> None:
 
 
 def _register(answers: Iterable[Any], add: Callable[[Any], None], hook: str, protocol: type) -> None:
-    """Register what plugins add. Raises UsageError for an object that lacks a part of the protocol."""
+    """Register the objects that plugins add. Raise UsageError for an object that lacks a part of the protocol."""
     needed = sorted(name for name in (*vars(protocol), *protocol.__annotations__) if not name.startswith("_"))
-    # Pluggy returns the answer of the plugin that was registered last first; it replaces earlier ones of the same name.
+    # pluggy returns the answer of the last registered plugin first; in reverse order, it replaces the others.
     for answer in reversed(list(answers)):
         for one in answer if isinstance(answer, list | tuple) else (answer,):
             missing = next((name for name in needed if isinstance(one, type) or not hasattr(one, name)), None)

@@ -1,4 +1,7 @@
-"""``--upskill-until-decided``: which items no gate needs any more. All processes of a run share a file of results."""
+"""``--upskill-until-decided``: finds out which items no gate needs any more.
+
+All processes of a run share a file of results.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ _Group = tuple[str, str]
 class UntilDecided:
     """Collects verdicts, and says why an item need not be asked any more.
 
-    Only gates on rates and lifts decide: further replies can neither repair a regression nor lower a cost.
+    Only gates on rates and lifts can end the asking early, because further replies can neither repair a regression nor
+    lower a cost.
     """
 
     def __init__(self, gates: Gates, path: Path) -> None:
@@ -33,12 +37,12 @@ class UntilDecided:
         self._decided: dict[_Group, str] = {}
         self._number = 0
         self._read = 0
-        """Bytes of the file."""
+        """How many bytes of the file were read."""
         self._looked: dict[_Group, int] = {}
-        """How much was read when a group was last looked at."""
+        """How many bytes of the file had been read when a group was last examined."""
 
     def plan(self, tasks: Iterable[Task]) -> None:
-        """Count the items that are collected."""
+        """Count the collected items of each group."""
         groups: dict[_Group, tuple[Gate, ...]] = {}
         for task in tasks:
             if task.kind in (ItemKind.KERNEL, ItemKind.TEXT) and task.case and task.student:
@@ -53,9 +57,9 @@ class UntilDecided:
         return tuple(gate for gate in self._gates.of(task.skill, task.id) if gate.kind in kinds)
 
     def reason(self, task: Task) -> str:
-        """Why the item need not be asked; empty if it must be."""
+        """Return why the item need not be asked; empty if it must be asked."""
         group = (task.skill, task.student or "")
-        if task.kind is ItemKind.TRIGGER:  # no gate is on choices
+        if task.kind is ItemKind.TRIGGER:  # no gate is about choices of skills
             return ""
         if group not in self._planned or any(gate.kind is GateKind.NO_REGRESSION
                                              for gate in self._gates.of(task.skill, task.id)):  # fmt: skip
@@ -71,7 +75,7 @@ class UntilDecided:
         return self._decided.get(group, "")
 
     def note(self, outcome: Outcome) -> None:
-        """Enter the end of an item, for all processes."""
+        """Enter the result of an item into the file, for all processes."""
         if outcome.student is None or outcome.arm is None or outcome.verdict.kind is VerdictKind.NOT_NEEDED:
             return
         passed = outcome.verdict.kind is VerdictKind.PASSED if outcome.verdict.kind in DECIDED else None
@@ -79,7 +83,7 @@ class UntilDecided:
         home(self._path.parent.parent)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(descriptor, (json.dumps(row) + "\n").encode())  # one write appends as a whole
+            os.write(descriptor, (json.dumps(row) + "\n").encode())  # a single write is appended as a whole
         finally:
             os.close(descriptor)
 
@@ -88,7 +92,7 @@ class UntilDecided:
         self._path.unlink(missing_ok=True)
 
     def _receive(self) -> None:
-        """Read what was entered since the last call."""
+        """Read the results that were entered since the last call."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._read)
@@ -99,7 +103,7 @@ class UntilDecided:
         self._read += len(whole)
         for line in whole.splitlines():
             skill, student, arm, case, passed = json.loads(line)
-            if passed is None:  # no reply will ever decide it
+            if passed is None:  # the item ended without a verdict, and no reply will follow
                 self._planned.get((skill, student), {}).get(arm, Counter())[case] -= 1
             else:
                 self._trials.setdefault((skill, student), {}).setdefault(arm, {}).setdefault(case, []).append(passed)

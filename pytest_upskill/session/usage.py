@@ -1,7 +1,7 @@
-"""Usage errors beyond single values: options without an effect, and what was named and does not exist.
+"""Usage errors that single values do not show: options without an effect, and named things that do not exist.
 
-Without them, such a run would end green although nothing that the user named was judged. They are found before a
-student is queried: ``ineffective`` before collection, ``missing`` after it.
+Without these errors, such a run would succeed although it judged nothing that the user named. They are raised before a
+student is queried: ``ineffective`` is called before collection, ``missing`` after it.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 _OF_STUDENTS = ("arms", "trials", "turns", "replies", "base-url", "serve", "min-pass-rate", "min-lift", "max-cost",
                 "no-regression", "gate", "until-decided", "xfail", "noise")  # fmt: skip
-"""Options that mean nothing to the self-check."""
+"""Options that have no meaning in a self-check."""
 _STOPPING = (GateKind.MIN_PASS_RATE, GateKind.MIN_LIFT)
 _NEEDED: Mapping[GateKind, tuple[str, ...]] = {GateKind.MIN_LIFT: (arms.SKILL, arms.BASELINE), GateKind.MAX_COST: ()}
-"""The arms without which a gate is on nothing; others need that of the skill."""
+"""The arms that a gate needs. Gates that are not listed need the skill's arm."""
 _LOOKED_AT = 200
-"""The most folders among which the one with the replies is looked for."""
+"""The maximum number of folders in which the replies are searched for."""
 
 
 def ineffective(settings: Settings, configs: Sequence[StudentConfig]) -> str | None:
-    """Options on this command line that would have no effect; None if there are none."""
+    """Return a message on options on this command line that would have no effect; None if there are none."""
     given = [flag for flag in (f"--upskill-{name}" for name in _OF_STUDENTS) if flag in settings.typed]
     if settings.self_check and given:
         need = f"{', '.join(given)}: without a student, cases are checked and no reply is judged"
@@ -60,12 +60,12 @@ def ineffective(settings: Settings, configs: Sequence[StudentConfig]) -> str | N
 
 
 def ungated(settings: Settings, tasks: Sequence[Task]) -> str | None:
-    """A gate on nothing: one that no selected item concerns; None if there is none."""
+    """Return a message on a gate that applies to none of the selected items; None if there is none."""
     if settings.self_check or settings.prompts:
         return None
     asked = [task for task in tasks if task.student and task.case and task.kind is not ItemKind.TRIGGER]
     if not asked and any(task.kind is ItemKind.BROKEN_CASE for task in tasks):
-        return None  # which fails the run
+        return None  # the broken case makes the run fail
     for name, found in ((None, settings.gates.common), *settings.gates.own.items()):
         concerned = [task for task in asked if name is None or is_called(name, task.skill, task.id)]
         collected = {task.arm for task in concerned}
@@ -84,9 +84,10 @@ def ungated(settings: Settings, tasks: Sequence[Task]) -> str | None:
 
 
 def missing(run: Run, skills: Sequence[SkillFile], tasks: Sequence[Task], narrowed: bool) -> str | None:
-    """What was named and does not exist; None if all does. ``skills`` are those that were found.
+    """Return a message on something that was named and does not exist; None if everything exists.
 
-    ``narrowed``: single items were selected, so that an arm without replies may be none of them.
+    ``skills`` are the skills that were found. ``narrowed`` says that single items were selected. An arm without replies
+    is then no error, because its items may not be among the selected ones.
     """
     return next(_missing(run, skills, tasks, narrowed), None)
 
@@ -110,7 +111,7 @@ def _missing(run: Run, skills: Sequence[SkillFile], tasks: Sequence[Task], narro
 
 
 def _example(text: str, tasks: Sequence[Task]) -> Iterator[str]:
-    """An example that a selected case does not have."""
+    """Yield a message if a selected case does not have the example."""
     from pytest_upskill.oracle.draw import parse_example
 
     cases = {task.case.path: task.case for task in tasks if task.kind is ItemKind.KERNEL and task.case}
@@ -125,7 +126,9 @@ def _example(text: str, tasks: Sequence[Task]) -> Iterator[str]:
 
 
 def _revisions(wanted: Sequence[str], skills: Sequence[SkillFile]) -> Iterator[str]:
-    """Revisions at which none of the skills can be read; a single skill may be younger."""
+    """Yield a message on each revision at which no skill can be read. A single skill may be younger than the
+    revision.
+    """
     for arm in (arm for arm in wanted if arm.startswith("previous:")):
         problems = []
         for skill in skills:
@@ -139,7 +142,9 @@ def _revisions(wanted: Sequence[str], skills: Sequence[SkillFile]) -> Iterator[s
 
 
 def _replies(settings: Settings, config: StudentConfig, skills: Sequence[SkillFile], narrowed: bool) -> Iterator[str]:
-    """Arms in which a student that answers from a folder, or with solutions, has no reply to any case."""
+    """Yield a message on each arm in which a student that answers from files or with solutions has no reply to any
+    case.
+    """
     who, named = f"student '{config.name}'", settings.arms_named
     if config.provider == "golden" and named and "skill" not in settings.arms:
         yield f"--upskill-arms: {who} answers in the arm 'skill' only; add it, or name another student"
@@ -163,7 +168,7 @@ def _replies(settings: Settings, config: StudentConfig, skills: Sequence[SkillFi
 
 
 def _advice(settings: Settings, config: StudentConfig, skills: Sequence[SkillFile]) -> str:
-    """Where the replies are, if they are near by; else what the folder holds."""
+    """Return where the replies are, if they are in a folder nearby, else what the student's folder contains."""
     folder, slugs = config.folder, [asked_arm(arm, settings.noise) for arm in settings.arms]
     assert folder is not None
     below = (path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern)) if path.is_dir())

@@ -1,4 +1,6 @@
-"""Students behind Anthropic's Messages API. Always streams. The SDK is imported when a question is asked."""
+"""Students behind Anthropic's Messages API. Replies are always streamed. The SDK is imported when a question is
+asked.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,14 @@ if TYPE_CHECKING:
 DEFAULT_URL = "https://api.anthropic.com"
 
 _CACHE: Mapping[str, Any] = {"type": "ephemeral"}
-"""Marks the end of what the service caches for the next question (five minutes, renewed by each use)."""
+"""Marks the end of the part that the service caches for the next question (for five minutes after each use)."""
 _TOOL = {"name": reading.NAME, "description": reading.DESCRIPTION, "input_schema": reading.PARAMETERS}
 
 
 class AnthropicStudent(RemoteStudent):
-    """Claude. The API takes no seed: trials differ by chance alone.
+    """Claude. The API takes no seed, so trials differ by chance alone.
 
-    The system text, which holds the skill and is the same for all cases of an arm, is put into the service's cache.
+    The system text, which holds the skill, is the same for all cases of an arm. It is put into the service's cache.
     """
 
     default_url = DEFAULT_URL
@@ -58,7 +60,7 @@ class AnthropicStudent(RemoteStudent):
         started = time.monotonic()
         system, user = asked(question.prompt, self.config.system)
         try:
-            # As ``extra_body``, options pass whether the SDK knows them or not.
+            # The SDK sends everything in ``extra_body``, even options that it does not know.
             with self._connected().messages.stream(
                 model=self.model,
                 max_tokens=self.config.max_tokens,
@@ -93,7 +95,7 @@ class AnthropicStudent(RemoteStudent):
         reply = self._reply(tokens, **said, model=message.model, seconds=seconds, details=details)
         uses = [block for block in message.content if block.type == "tool_use"]
         calls = tuple(Call(use.id, use.name, json.dumps(use.input)) for use in uses)
-        # The blocks go back unchanged: thoughts must keep their signatures.
+        # The blocks are sent back unchanged, because thoughts must keep their signatures.
         sent_back = {"role": "assistant", "content": [block.to_dict() for block in message.content]}
         return Response(reply, calls if finish == "tool_calls" else (), sent_back)
 
@@ -109,7 +111,7 @@ def _messages(question: Question, user: str) -> Iterator[dict[str, Any]]:
 
 
 def _read(rounds: Iterable[Round]) -> Iterator[dict[str, Any]]:
-    """The messages of rounds in which files were read."""
+    """Yield the messages of the rounds in which files were read."""
     for one in rounds:
         uses = [{"id": call.id, "name": call.name, "input": json.loads(call.arguments)} for call in one.calls]
         yield one.message or {"role": "assistant", "content": [{"type": "tool_use", **use} for use in uses]}
@@ -119,7 +121,9 @@ def _read(rounds: Iterable[Round]) -> Iterator[dict[str, Any]]:
 
 
 def _tokens(usage: Any) -> Tokens:
-    """Anthropic's ``input_tokens`` exclude tokens read from, or written to, the cache; ours include them."""
+    """Return the tokens. Anthropic's ``input_tokens`` exclude tokens read from, or written to, the cache; ours include
+    them.
+    """
     cached = usage.cache_read_input_tokens or 0
     written = usage.cache_creation_input_tokens or 0
     return Tokens((usage.input_tokens or 0) + cached + written, usage.output_tokens or 0, cached, written)

@@ -13,13 +13,16 @@ DEFAULT_MAX_TOKENS = 8192
 DEFAULT_TIMEOUT = 600.0
 TOKENS_PER_PRICE = 1_000_000
 ROLES = ("system", "user")
-"""Of the system text: a message of its own, or the beginning of the question."""
+"""The roles that can get the system text. ``system`` is a message of its own, ``user`` the beginning of the
+question.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens. ``cached``: an input token read from the server's cache. ``written``: one put into it,
-    None for the price of any other.
+    """Prices in USD per million tokens. ``cached`` is for input tokens read from the server's cache.
+
+    ``written`` is for input tokens written to the cache. If it is None, they cost as much as any other input token.
     """
 
     input: float
@@ -28,7 +31,9 @@ class Price:
     written: float | None = None
 
     def cost(self, tokens: Tokens) -> float:
-        """USD for these tokens; ``tokens.input`` includes those cached and those written."""
+        """Return the cost in USD of these tokens. ``tokens.input`` includes the tokens read from and written to the
+        cache.
+        """
         fresh = max(tokens.input - tokens.cached - tokens.written, 0)
         written = self.input if self.written is None else self.written
         given = fresh * self.input + tokens.cached * self.cached + tokens.written * written
@@ -39,11 +44,12 @@ class Price:
 class StudentConfig:
     """The configuration of a student. It holds the name of the variable with the key, never the key.
 
-    ``timeout`` (s) limits one reply, and all attempts to get it. ``temperature`` None leaves it to the server.
+    ``timeout`` (s) limits one reply, including all attempts to get it. If ``temperature`` is None, the server decides.
     ``concurrency`` limits the number of concurrent requests; None means the server's number of slots. ``serve`` is the
-    command that starts its server, or one of ``serving.plan.WORDS``. ``disclosure`` is how it is shown a skill: one of
-    ``skills.arms.MODES``. ``folder`` holds the replies of a ``files`` student. ``options`` are further fields of
-    each request, and changes of ours (``fields``). ``system`` is the role that gets the system text: one of ``ROLES``.
+    command that starts the student's server, or one of ``serving.plan.WORDS``. ``disclosure`` is how the student is
+    shown a skill: one of ``skills.arms.MODES``. ``folder`` holds the replies of a ``files`` student. ``options`` add
+    fields to each request, or change our fields (see ``fields``). ``system`` is the role that gets the system text: one
+    of ``ROLES``.
     """
 
     name: str
@@ -64,7 +70,10 @@ class StudentConfig:
 
 
 def is_at_hand(config: StudentConfig) -> bool:
-    """True for students whose replies come from this machine: they are not kept, since a kept one may be outdated."""
+    """Return whether the student's replies come from this machine.
+
+    Such replies are not stored, because a stored reply may be older than its source.
+    """
     return config.provider in ("golden", "files", PUBLISHED)
 
 
@@ -75,7 +84,7 @@ class Server(Protocol):
         """The base URL of the running server. Raises StudentError if it cannot be started."""
 
     def revive(self) -> None:
-        """Restart the server, once, if it ended. Called after a failed question. Raises StudentError."""
+        """Restart the server if it has ended, but only once. Called after a question failed. Raises StudentError."""
 
 
 class Student(Protocol):
@@ -94,34 +103,40 @@ class Student(Protocol):
         return self.config.model
 
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
-        """The subset of ``arms`` that can be asked for this skill and its cases, in the order given."""
+        """Return the ``arms`` in which the student can be asked about this skill and its cases, in the given order."""
         return tuple(arms)
 
     def can_answer(self, case: Case) -> bool:
-        """False if asking would be pointless, so that no item is collected."""
+        """Return False if asking would be pointless. No item is then collected."""
         return True
 
     def slots(self) -> int | None:
-        """How many questions its server answers at once, None if unknown. May query the server, and wait.
+        """Return how many questions the student's server answers at once; None if unknown. May query the server, and
+        wait.
 
-        Called once before the first question, without taking a slot: the place for a slow start.
+        Called once before the first question, without taking a slot, so a student can do here what takes long at the
+        start.
         """
         return None
 
     def goes_on(self, question: Question) -> bool:
-        """Whether a question of a later turn may be asked; False ends the conversation with the last judgement."""
+        """Return whether a question of a later turn may be asked. False ends the conversation with the last
+        judgement.
+        """
         return True
 
     def ask(self, question: Question, case: Case) -> Reply:
-        """The reply. Raises StudentError, with one clear message, if there is none."""
+        """Return the reply. Raises StudentError, with one clear message, if there is none."""
 
     def close(self) -> None:
-        """End open connections and waits. Open questions fail with StudentError."""
+        """End open connections and waits. Open questions then fail with StudentError."""
         return
 
 
 class Placeholder(Student):
-    """A student that is collected and never queried. ``why`` ends the message for a caller that does so."""
+    """A student that is collected and never queried. If it is queried nevertheless, the error message ends with
+    ``why``.
+    """
 
     def __init__(self, config: StudentConfig, why: str) -> None:
         self.config = config

@@ -17,7 +17,7 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
         "provider": "demo",
         "model": "demo",
         "temperature": 0.0,
-        "max_tokens": 65536,  # its tokens are bytes, so that a skill takes some 20,000 of them
+        "max_tokens": 65536,  # each token is one byte, so that a skill takes some 20,000 tokens
         "serve": "demo",
         "concurrency": 2,
         "price": {"in": 0, "out": 0},
@@ -37,7 +37,7 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
     "haiku": _claude("claude-haiku-5-5"),
     "sonnet": _claude("claude-sonnet-5-5"),
     "opus": _claude("claude-opus-5-5"),
-    "opus-teacher": {  # the default teacher of upskill-gen: skills and cases are long, and a budget needs a price
+    "opus-teacher": {  # The default teacher of upskill-gen. Skills and cases are long, and a budget needs a price.
         **_claude("claude-opus-5-5"),
         "max_tokens": 32768,
         "timeout": 1800,
@@ -48,7 +48,7 @@ BUILTIN: Mapping[str, Mapping[str, Any]] = {
         "model": "kimi-k2.6",
         "base_url": "https://api.moonshot.ai/v1",
         "api_key_env": "MOONSHOT_API_KEY",
-        "max_tokens": 32768,  # it always thinks first, and its endpoint fixes the temperature
+        "max_tokens": 32768,  # this model always thinks first, and its endpoint fixes the temperature
         "concurrency": 4,
     },
 }

@@ -1,8 +1,8 @@
-"""The JSON objects in the body of a chat endpoint's response, whether it is a stream of events or not.
+"""Reads the JSON objects in the body of a chat endpoint's response, whether or not the body is a stream of events.
 
-Events follow the HTML standard, section 9.2.6, where servers do: other fields than ``data``, comments and any line end
-are accepted, an event at the end needs no empty line, and an event may be split over lines or hold one object per line.
-A body that is not a stream is one JSON value, or one per line.
+Events follow the HTML standard, section 9.2.6, except where servers deviate from it: fields other than ``data``,
+comments and any line end are accepted, the last event needs no empty line after it, and an event may be split over
+lines or hold one object per line. A body that is not a stream is one JSON value, or one JSON value per line.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _IGNORED = (b"", b"id", b"retry")
 
 
 class EventReader:
-    """Takes the body in pieces. ``done``: the server said that the stream is complete.
+    """Takes the body in pieces. ``done`` is true once the server said that the stream is complete.
 
-    ``broken`` is an event that is JSON in part, so that text may be lost. ``other`` is one that is not JSON at all, or
-    the whole body if it holds neither events nor JSON.
+    ``broken`` is an event that begins like JSON and cannot be parsed, so text may be lost. ``other`` is an event that
+    is not JSON at all, or the whole body if it holds neither events nor JSON.
     """
 
     def __init__(self) -> None:
@@ -35,16 +35,16 @@ class EventReader:
         self._lines: list[bytes] = []
 
     def feed(self, piece: bytes) -> Iterator[Any]:
-        """The values of the events that a piece completes."""
+        """Yield the values of the events that this piece completes."""
         text = self._rest + piece
-        held = b"\r" if text.endswith(b"\r") else b""  # a line feed may follow
+        held = b"\r" if text.endswith(b"\r") else b""  # a line feed may follow in the next piece
         *lines, rest = _LINE_END.split(text.removesuffix(held))
         self._rest = rest + held
         for line in lines:
             yield from self._line(line)
 
     def end(self) -> Iterator[Any]:
-        """The values of the last event, or of a body that is not a stream."""
+        """Yield the values of the last event, or of a body that is not a stream."""
         yield from self._line(self._rest.removesuffix(b"\r"))
         yield from self._event()
         text = b"\n".join(self._lines).decode("utf-8", "replace").strip()
@@ -68,7 +68,7 @@ class EventReader:
             self._data.append(value.removeprefix(b" "))
         elif name == b"event":
             self._name = value.strip()
-        elif name == b"error" and colon:  # llama.cpp had such a field
+        elif name == b"error" and colon:  # an older llama.cpp sends errors in this field
             self._data.append(b'{"error": ' + value + b"}")
         elif name not in _IGNORED or not (colon or name):
             self._lines.append(line)
@@ -96,7 +96,9 @@ class EventReader:
 
 
 def _values(text: str) -> list[Any]:
-    """The JSON values of a text: one, a list of several, or one per line. Raises ValueError."""
+    """Return the JSON values in a text, which is one value, a list of values, or one value per line. Raises
+    ValueError.
+    """
     try:
         value = json.loads(text)
     except ValueError:

@@ -1,4 +1,6 @@
-"""Which family a model is of: models of one family often share mistakes, so that one does not see those of another."""
+"""Finds out which family a model belongs to. Models of one family often share mistakes, and so overlook each
+other's.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ _FAMILIES = {
     "mixtral": "Mistral", "codestral": "Mistral", "devstral": "Mistral", "magistral": "Mistral", "grok": "Grok",
     "phi": "Phi", "minimax": "MiniMax", "command": "Command", "granite": "Granite", "nemotron": "Nemotron",
 }  # fmt: skip
-"""By a part of a model's name; the makers' names do not count, since they publish each other's models."""
+"""The family, by a part of a model's name. Makers' names are left out, because makers also publish others' models."""
 
 
 def family_of(model: str) -> str:
-    """The family of a model, by its name; empty if the name does not say."""
+    """Return the family of a model by its name; empty if the name does not tell."""
     name = model.lower()
     if re.search(r"(?:\A|/)(?:o[1-9]|chatgpt)\b", name):
         return "GPT"
@@ -24,13 +26,15 @@ def family_of(model: str) -> str:
 
 
 def shared(one: str, other: str) -> str:
-    """The family that two models share, or the model if they are the same; empty if they share none that is known."""
+    """Return the family that two models share, or the model's name if they are the same; empty if they share no known
+    family.
+    """
     family = family_of(one)
     return family if family and family_of(other) == family else one if one == other else ""
 
 
 def warning(teacher: str, student: str) -> str | None:
-    """A warning if teacher and student, given by their models, are of one family."""
+    """Return a warning if the teacher's and the student's models are of one family, else None."""
     family = family_of(student)
     if not family or not shared(teacher, student):
         return None

@@ -1,4 +1,4 @@
-"""The fields of a request: ours, as a student's ``options`` leave them out, rename them and add to them."""
+"""The fields of a request. A student's ``options`` can leave our fields out, rename them, and add others."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 EXTRA = "extra_body"
-"""The option whose fields are added as they are."""
+"""The option whose fields are added to the request unchanged."""
 _LIMITS = ("max_completion_tokens", "max_tokens")
-"""The names of the limit on a reply's length: an option with one of them replaces ours."""
+"""The names of the limit on a reply's length. If an option has one of these names, it replaces our field."""
 _LEFT_OUT = (*_LIMITS, "model", "seed", "temperature", "stream", "stream_options", "tools", "tool_choice")
-"""Our fields for which ``false`` means that they are not sent."""
+"""Our fields that an option can leave out by the value ``false``."""
 _RENAMED = (*_LIMITS, "seed", "temperature", "stream", "stream_options", "tools", "cache_prompt")
-"""Our fields that are not text, so that a text is another name for them."""
+"""Our fields whose values are not text. If an option gives a text, it is another name for the field."""
 _FLAGS = ("stream", "cache_prompt")
 
 
 def with_options(ours: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields to send: ``options`` override ours."""
+    """Return the fields to send. ``options`` override ours."""
     body = {sent_name(name, options): value for name, value in ours.items()}
     added = {name: value for name, value in options.items() if name != EXTRA and not _is_renamed(name, value)}
     if any(name in added for name in _LIMITS):
@@ -28,7 +28,7 @@ def with_options(ours: Mapping[str, Any], options: Mapping[str, Any]) -> dict[st
 
 
 def sent_name(field: str, options: Mapping[str, Any]) -> str:
-    """The name under which one of our fields is sent."""
+    """Return the name under which one of our fields is sent."""
     return str(options[field]) if _is_renamed(field, options.get(field)) else field
 
 
@@ -37,13 +37,15 @@ def _is_renamed(field: str, value: object) -> bool:
 
 
 def longest_reply(options: Mapping[str, Any], max_tokens: int) -> int:
-    """Tokens after which the server ends a reply."""
+    """Return the number of tokens after which the server ends a reply."""
     given = [options.get(EXTRA, {}).get(name, options.get(name)) for name in _LIMITS]
     return next((one for one in given if isinstance(one, int) and not isinstance(one, bool)), max_tokens)
 
 
 def problem(options: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The first option with a value of the wrong kind, and what was expected; None if there is none."""
+    """Return the first option with a value of the wrong kind, and what was expected; None if there is no such
+    option.
+    """
     for name, value in options.items():
         if name == EXTRA and not isinstance(value, Mapping):
             return name, "a table of fields that are added to each request"

@@ -1,8 +1,9 @@
 """Replies and prompts on disk, ``<folder>/<skill>/<case>.<arm>.md``, and the student that reads its replies there.
 
-Every run writes its replies in this layout, and ``--upskill-prompts`` its prompts. A folder ``<skill>`` belongs to the
-first skill of that name, which a file in it states; others of that name have ``<folder>/<path of the skill>``, as all
-have in a run with several.
+Every run writes its replies in this layout, and ``--upskill-prompts`` writes its prompts in it. If several skills have
+the same name, the folder ``<folder>/<skill>`` belongs to the first one that was written to it. A file ``.skill`` in the
+folder holds the path of that skill. Replies to the other skills are in ``<folder>/<path of the skill>``. If skills of
+the same name are in one run, all of them use such paths, unless one already has ``<folder>/<skill>``.
 """
 
 import codecs
@@ -21,22 +22,22 @@ from pytest_upskill.students.base import Student, StudentConfig
 
 BINARY = "a file of a program such as a word processor"
 _BINARIES = (b"PK\x03\x04", b"%PDF", b"\x1f\x8b", b"\xd0\xcf\x11\xe0", b"\x28\xb5\x2f\xfd", b"\x89PNG", b"{\\rtf")
-"""How documents, archives and pictures begin."""
+"""The first bytes of documents, archives and pictures."""
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose byte order mark is the beginning of this one
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 _WIDE = {"utf-32-le": 4, "utf-32-be": 4, "utf-16-le": 2, "utf-16-be": 2}
-"""Encodings of several bytes for each character, by their number."""
+"""Encodings that use several bytes for each character, with the number of bytes."""
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _ISO_2022_JP = re.compile(rb"\x1b\$[@B]")
 _SHORTEST = 16
-"""Bytes of a text whose encoding is guessed."""
+"""The least number of bytes of a text whose encoding is guessed."""
 OWNER = ".skill"
-"""The file with the path of the skill that a folder belongs to."""
+"""The name of the file that holds the path of the skill to which a folder of replies belongs."""
 _REPLIES = "*.*.md"
 _ARMS = (SKILL, *CONTROL_ARMS, "trigger", "rubric")
 """How the names of arms begin."""
@@ -45,12 +46,12 @@ LAYOUT = "<skill>/<case>.<arm>.md, <case>.<arm>-2.md for the second trial"
 
 
 def path_of(folder: Path, question: Question) -> Path:
-    """The path of the reply (or prompt) of a question in ``folder``."""
+    """Return the path of the reply (or prompt) of a question in ``folder``."""
     return (_own(folder, question) or folder / component(question.skill)) / component(question.file_name)
 
 
 def _own(folder: Path, question: Question) -> Path | None:
-    """The folder of this skill alone; None if it has that of its name."""
+    """Return the folder that is named by the skill's path; None if the folder with the skill's name is used instead."""
     if not question.place:
         return None
     own = folder_of(folder, question.place)
@@ -60,7 +61,9 @@ def _own(folder: Path, question: Question) -> Path | None:
 
 
 def _new_path_of(folder: Path, question: Question) -> Path:
-    """The path to write to. Raises OSError."""
+    """Return the path to write a reply (or prompt) to. Store the path of the skill if its folder is new. Raises
+    OSError.
+    """
     shared = folder / component(question.skill)
     if question.place and _owner(shared) is None and _own(folder, question) is None:
         if question.apart:
@@ -69,16 +72,16 @@ def _new_path_of(folder: Path, question: Question) -> Path:
         write_atomically(draft, question.place)
         try:
             (shared / OWNER).hardlink_to(draft)
-        except FileExistsError:  # another process has been faster
+        except FileExistsError:  # another process was faster
             pass
-        except OSError:  # a file system without hard links
+        except OSError:  # the file system has no hard links
             draft.replace(shared / OWNER)
         draft.unlink(missing_ok=True)
     return path_of(folder, question)
 
 
 def folder_of(folder: Path, place: str) -> Path:
-    """The folder below ``folder`` for a skill's name or path."""
+    """Return the folder below ``folder`` for a skill's name or path."""
     return folder.joinpath(*map(component, place.split("/")))
 
 
@@ -90,7 +93,7 @@ def _owner(shared: Path) -> str | None:
 
 
 def replies_folder(root: Path, student: str) -> Path:
-    """``.upskill/replies/<student>`` below pytest's rootdir."""
+    """Return ``.upskill/replies/<student>`` below pytest's rootdir."""
     return root / HOME / "replies" / component(student)
 
 
@@ -104,7 +107,7 @@ def keep_reply(root: Path, student: str, question: Question, reply: Reply) -> Pa
 
 @contextlib.contextmanager
 def writing_below(folder: Path) -> Iterator[None]:
-    """Raises InfrastructureError, with the next step, if a file below ``folder`` cannot be written."""
+    """Raise InfrastructureError, with the next step, if a file below ``folder`` cannot be written."""
     try:
         yield
     except OSError as error:
@@ -122,7 +125,7 @@ def write_prompt(folder: Path, question: Question) -> Path:
 
 
 class FilesStudent(Student):
-    """``config.folder`` is the absolute path of the folder."""
+    """A student whose replies are files in ``config.folder``, an absolute path."""
 
     def __init__(self, config: StudentConfig) -> None:
         assert config.folder is not None, "the registry makes no files student without a folder"
@@ -130,7 +133,7 @@ class FilesStudent(Student):
         self.folder = config.folder
 
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
-        """The arms with a file for any of the cases and any trial."""
+        """Return the arms for which there is a reply to any of the cases, in any trial."""
         try:
             names = [entry.name for entry in folder_of(self.folder, skill).iterdir()]
         except OSError:
@@ -150,7 +153,7 @@ class FilesStudent(Student):
         return [name for name in names if not name.startswith(starts)]
 
     def goes_on(self, question: Question) -> bool:
-        """A conversation has as many turns as there are files."""
+        """Return whether there is a file for this turn. A conversation has as many turns as there are files."""
         return path_of(self.folder, question).is_file()
 
     def ask(self, question: Question, case: Case) -> Reply:
@@ -171,16 +174,16 @@ class FilesStudent(Student):
 
 
 def decoded(data: bytes) -> tuple[str, str]:
-    """The text of a reply's file, and the encoding in words: empty for UTF-8, BINARY if it is not text.
+    """Return the text of a reply's file, and its encoding in words: empty for UTF-8, BINARY if the file is not text.
 
-    Editors on Windows, and its shell, write UTF-16, with a byte order mark or without. Line ends stay.
+    Editors and shells on Windows write UTF-16, with or without a byte order mark. Line ends are not changed.
     """
     for mark, marked in _MARKS.items():
         if data.startswith(mark):
             return data[len(mark) :].decode(marked, "replace"), "" if marked == "utf-8" else marked.upper()
     if data.startswith(_BINARIES):
         return "", BINARY
-    bare = data.rstrip(b"\0")  # a file system or a fixed buffer may fill up the end
+    bare = data.rstrip(b"\0")  # a file system or a fixed buffer may add zeros at the end
     if bare and not _CONTROL.search(bare.decode("latin-1")):
         data = bare
     if _ISO_2022_JP.search(data):
@@ -200,7 +203,10 @@ def decoded(data: bytes) -> tuple[str, str]:
 
 
 def _guessed(data: bytes) -> str | None:
-    """The encoding in which zero bytes are parts of characters: the one with the most blanks, which all code has."""
+    """Guess the encoding of a text that contains zero bytes; None if no encoding of ``_WIDE`` decodes it.
+
+    All code has spaces and line ends. If several encodings are possible, the one with the most of them is returned.
+    """
     found: dict[str, int] = {}
     for encoding, width in _WIDE.items():
         with contextlib.suppress(UnicodeDecodeError):

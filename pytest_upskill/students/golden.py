@@ -10,7 +10,7 @@ from pytest_upskill.students.base import Student, StudentConfig
 
 
 class GoldenStudent(Student):
-    """Needs no model, no key and no network; cannot answer a case without ``## Solution``."""
+    """A student that needs no model, no key and no network. It cannot answer a case that has no ``## Solution``."""
 
     def __init__(self, config: StudentConfig) -> None:
         self.config = config
@@ -32,12 +32,14 @@ class GoldenStudent(Student):
 
 
 def as_reply(solution: Snippet, language: str) -> str:
-    """A case's solution as the text of a reply: in a fenced block, unless it is the text of a whole section."""
+    """Return a case's solution as the text of a reply, in a fenced block unless the solution is a whole
+    section's text.
+    """
     return solution.source if solution.whole else fenced(solution.source, language)
 
 
 def fenced(source: str, language: str) -> str:
-    """A fenced block; its fence is longer than any run of backticks in the source."""
+    """Return the source in a fenced block. Its fence is longer than any sequence of backticks in the source."""
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall(r"`+", source))])
     newline = "" if source.endswith("\n") else "\n"
     return f"{fence}{language}\n{source}{newline}{fence}\n"

@@ -1,6 +1,6 @@
-"""The student ``hub``: replies with a kernel that was published on the Hub, or that lies in a folder.
+"""The student ``hub``, which replies with a kernel that was published on the Hub or that is in a local folder.
 
-Its reply names the files of the build that fits this machine by their hashes (``build.file_store``). They are
+The reply names the files of the build that fits this machine by their hashes (``build.file_store``). The files are
 downloaded here, and loaded only in a sandbox.
 """
 
@@ -22,15 +22,17 @@ from pytest_upskill.records import Question, Reply
 from pytest_upskill.students.base import Student, StudentConfig
 
 LOCAL_KERNELS = "LOCAL_KERNELS"
-"""The variable of the package ``kernels`` that replaces repositories by folders: ``org/name=PATH:org/other=PATH``."""
+"""The environment variable of the package ``kernels`` that replaces repositories by folders, in the form
+``org/name=PATH:org/other=PATH``.
+"""
 _METADATA = "metadata.json"
-"""A file of every build."""
+"""A file that every build contains."""
 _TYPE = "kernel"
-"""The type of repositories on the Hub."""
+"""The type of the repositories on the Hub."""
 
 
 def overrides() -> dict[str, Path]:
-    """The folders that LOCAL_KERNELS gives for repositories. Raises ValueError for a value of another form."""
+    """Return the folders that LOCAL_KERNELS gives for repositories. Raises ValueError for a value of another form."""
     found = {}
     for entry in filter(None, os.environ.get(LOCAL_KERNELS, "").split(":")):
         name, equals, path = entry.partition("=")
@@ -49,7 +51,7 @@ class HubStudent(Student):
         self._found: Manifest | None = None
 
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
-        """The skill arm only, because guidance cannot change a published kernel."""
+        """Return the skill arm only, because guidance cannot change a published kernel."""
         return tuple(arm for arm in arms if arm == "skill")
 
     def can_answer(self, case: Case) -> bool:
@@ -77,7 +79,11 @@ class HubStudent(Student):
             return self._remote(repository, revision)
 
     def _local(self, folder: Path, name: str) -> Manifest:
-        """The kernel in a folder: its build that fits, below it or below its ``build``, or the folder itself."""
+        """Return the manifest of the kernel in a folder.
+
+        A build that fits this machine is searched for in the folder and in its ``build``. The folder may also be a
+        build itself.
+        """
         if not folder.is_dir():
             raise StudentError(f"student '{self.name}': {folder} is not a folder; name one with a build of a kernel")
         variants = _variants()
@@ -94,12 +100,15 @@ class HubStudent(Student):
         raise StudentError(f"student '{self.name}': {folder} holds no built kernel: {rule}; build the project first")
 
     def _remote(self, repository: str, revision: str) -> Manifest:
-        """Download the build of a repository that fits. Raises what huggingface_hub raises."""
+        """Download the build of a repository that fits this machine, and return its manifest.
+
+        Raises what huggingface_hub raises.
+        """
         from huggingface_hub import HfApi
         from huggingface_hub.hf_api import RepoFile, RepoFolder
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
-        disable_progress_bars()  # they would run across the lines of the run
+        disable_progress_bars()  # progress bars would disturb the lines of the run
         api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="pytest-upskill")
         tree = api.list_repo_tree(repository, "build", repo_type=_TYPE, revision=revision)
         names = sorted(one.path.rpartition("/")[2] for one in tree if isinstance(one, RepoFolder))
@@ -120,7 +129,7 @@ class HubStudent(Student):
         return self._with_files(Path(snapshot) / "build" / fitting, Manifest(repository, commit, fitting))
 
     def _with_files(self, folder: Path, manifest: Manifest) -> Manifest:
-        """The manifest with the files of a build, which are stored by their hashes."""
+        """Store the files of a build by their hashes, and return the manifest with these files."""
         paths = sorted(
             path
             for path in folder.rglob("*")
@@ -137,7 +146,7 @@ class HubStudent(Student):
             raise StudentError(f"student '{self.name}': {folder} cannot be loaded: {error}; rename it") from error
 
     def _check_size(self, what: str, sizes: Sequence[int]) -> None:
-        """Raises StudentError for a build (``sizes`` of its files, bytes) that is too large to be loaded."""
+        """Raise StudentError if a build (with files of ``sizes`` bytes) is too large to be loaded."""
         if len(sizes) > MOST_FILES or sum(sizes) > MOST_BYTES:
             limit = f"at most {MOST_FILES} files and {MOST_BYTES >> 20} MiB are loaded: name a smaller build"
             found = f"{len(sizes)} files of {sum(sizes) >> 20} MiB"
@@ -145,7 +154,7 @@ class HubStudent(Student):
 
     @contextlib.contextmanager
     def _said(self, what: str) -> Iterator[None]:
-        """Raises StudentError for what huggingface_hub raises."""
+        """Raise StudentError in place of any exception of huggingface_hub."""
         try:
             yield
         except InfrastructureError:
@@ -157,7 +166,9 @@ class HubStudent(Student):
 
 
 def _variants() -> Any:
-    """The module of ``kernels`` that knows which builds a machine can load. Raises StudentError."""
+    """Return the module of ``kernels`` that knows which builds a machine can load. Raises StudentError if it is
+    missing.
+    """
     try:
         from kernels import variants
     except ImportError as error:
@@ -171,7 +182,9 @@ def _variants() -> Any:
 
 
 def _fitting(variants: Any, names: Sequence[str]) -> tuple[str, list[str]]:
-    """The build that fits the CPU of this machine, empty if none does, and all builds."""
+    """Return the name of the build that fits the CPU of this machine (empty if none fits), and the names of all
+    builds.
+    """
     parsed = {}
     for name in names:
         with contextlib.suppress(ValueError):
@@ -182,7 +195,10 @@ def _fitting(variants: Any, names: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _needs(name: str, builds: Sequence[str], student: str) -> str:
-    """Why no build can be loaded here. Raises StudentError if builds for CPUs exist, or none at all."""
+    """Return why no build can be loaded here, if there are builds only for other devices than the CPU.
+
+    Raises StudentError if there is no build at all, or if there are builds for CPUs but none fits this machine.
+    """
     shown = ", ".join(builds[:8]) + (f" and {len(builds) - 8} more" if len(builds) > 8 else "")
     if not builds:
         raise StudentError(f"student '{student}': {name} has no builds; name a repository or a revision with a build/")

@@ -1,4 +1,4 @@
-"""The judges of rubrics that a user names, and the choice among them: a model of another family than the student's."""
+"""The judges of rubrics that a user names. For each student, a model of another family than the student's is chosen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_upskill.students import families, registry
 from pytest_upskill.students.base import StudentConfig
 
 _NO_JUDGES = ("golden", "demo")
-"""Providers that answer only questions about cases."""
+"""Providers whose students answer only questions about cases, and so cannot judge."""
 
 
 def resolve(
@@ -23,8 +23,9 @@ def resolve(
     base_url: str | None = None,
     option: str = "--upskill-judge",
 ) -> dict[str, StudentConfig]:
-    """The judges that ``specs`` name, by name. Raises UsageError, also for one with the
-    name of another model among the ``students``; ``option`` is where the user names them.
+    """Return the judges that ``specs`` name, by name. ``option`` is the option that messages mention.
+
+    Raises UsageError for a wrong spec, and for a judge with the name of another model among the ``students``.
     """
     found: dict[str, StudentConfig] = {}
     for spec in (piece.strip() for names in specs for piece in names.split(",")):
@@ -45,6 +46,8 @@ def resolve(
 
 
 def judge_of(student: StudentConfig, judges: Mapping[str, StudentConfig]) -> StudentConfig | None:
-    """The first judge of another family than the student's, else the first; None without any."""
+    """Return the first judge of another family than the student's, else the first judge; None if there are no
+    judges.
+    """
     others = (judge for judge in judges.values() if not families.shared(judge.model, student.model))
     return next(others, next(iter(judges.values()), None))

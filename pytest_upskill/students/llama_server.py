@@ -1,4 +1,4 @@
-"""Students behind a llama.cpp server: where its HTTP server differs from an OpenAI endpoint."""
+"""Students behind a llama.cpp server, as far as it differs from an OpenAI endpoint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ DEFAULT_PORT = 8080
 
 
 class LlamaServerStudent(OpenAIStudent):
-    """A model behind ``llama-server``, which answers for any model name: its list says which model it really has."""
+    """A model behind ``llama-server``. The server accepts any model name, and its list of models says which one
+    it has.
+    """
 
     default_url = DEFAULT_LLAMA_URL
 
@@ -32,7 +34,7 @@ class LlamaServerStudent(OpenAIStudent):
         return {"cache_prompt": True, **super()._request(question, rounds)}
 
     def _server_facts(self, client: openai.OpenAI) -> Survey:
-        """The facts at ``/props``; none if the server does not offer it."""
+        """Return the facts at ``/props``; none if the server does not offer it."""
         import openai
 
         try:
@@ -54,9 +56,10 @@ class LlamaServerStudent(OpenAIStudent):
         return survey.slots if isinstance(survey, Survey) else None
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
-        """Servers list a model by its repository, its file or an alias; each contains the model's family.
+        """Return whether the server has the model.
 
-        The family of ``unsloth/GLM-4.7-Flash-GGUF:Q4_0`` is ``GLM-4.7-Flash``.
+        A server lists its model by a repository, a file or an alias. Each of these contains the model's family, such as
+        ``GLM-4.7-Flash`` for ``unsloth/GLM-4.7-Flash-GGUF:Q4_0``.
         """
         family = re.sub(r"([-_.]gguf)$", "", model.rpartition("/")[2].partition(":")[0], flags=re.IGNORECASE)
         return any(_plain(family) in _plain(name) for name in served)

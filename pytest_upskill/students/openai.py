@@ -1,6 +1,7 @@
 """Students behind an OpenAI-compatible chat endpoint.
 
-Streams by default, because closing a stream frees the server's slot. The SDK is imported when a question is asked.
+Replies are streamed by default, because closing a stream frees the server's slot. The SDK is imported when a question
+is asked.
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "https://api.openai.com/v1"
 NO_KEY = "none"
-"""Sent to servers that need no key, since the SDK requires one."""
+"""The key that is sent to servers that need none, because the SDK requires a key."""
 SURVEY_ATTEMPTS = 3
-"""Attempts to reach a server, fewer than for a question: most often, the server was never started."""
+"""Attempts to reach a server. They are fewer than for a question, because usually the server was never started."""
 ABSENT_SECONDS = 30.0
-"""How long an unreachable server is not tried again."""
+"""Seconds for which a server that could not be reached is not tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The models that a server lists and what each reply keeps of it, requested once.
+    """The models that a server lists, and the facts about the server that each reply records. Requested only once.
 
-    ``context`` is in tokens per slot. Numbers are None if the server does not say.
+    ``context`` is in tokens per slot. A number is None if the server does not give it.
     """
 
     models: tuple[str, ...] = ()
@@ -93,7 +94,7 @@ class OpenAIStudent(RemoteStudent):
         return client
 
     def _survey(self) -> Survey | AttemptFailure:
-        """The survey, requested once; after a failure, it is requested again after ABSENT_SECONDS."""
+        """Return the survey. It is requested once; if that fails, it is requested again after ABSENT_SECONDS."""
         client = self._connected()
         with self._survey_lock:
             if self._surveyed is None or time.monotonic() > self._survey_lasts:
@@ -114,17 +115,17 @@ class OpenAIStudent(RemoteStudent):
         return replace(self._server_facts(client), models=_model_names(listed))
 
     def _server_facts(self, client: openai.OpenAI) -> Survey:
-        """What the server says of itself, without its models."""
+        """Return what the server says about itself, without its models."""
         return Survey()
 
     def _serves(self, model: str, served: tuple[str, ...]) -> bool:
-        """True if ``model`` is among those that the server lists."""
+        """Return whether ``model`` is among the models that the server lists."""
         return model in served
 
     def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
-        """The body of the request; the configuration's ``options`` override our fields."""
+        """Return the body of the request. The configuration's ``options`` override our fields."""
         options = self.config.options
-        # OpenAI's own models accept only the newer name of the limit.
+        # OpenAI's own models accept only the newer name of the field with the limit.
         newer = self.config.base_url is None and not isinstance(options.get("max_tokens"), str)
         body: dict[str, Any] = {
             "model": self.model,
@@ -150,7 +151,7 @@ class OpenAIStudent(RemoteStudent):
         started = time.monotonic()
         transcript, reader = Transcript(), EventReader()
         try:
-            # Not through the SDK's own reader of streams, which many servers' events break.
+            # The SDK's own reader of streams is not used, because it fails on the events of many servers.
             with self._connected().post(
                 "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=openai.Stream[Any]
             ) as stream:
@@ -171,7 +172,9 @@ class OpenAIStudent(RemoteStudent):
         return unfinished or self._finished(transcript, self._details(transcript, body, refused), may_read, seconds)
 
     def _events(self, response: Any, reader: EventReader, started: float) -> Iterator[Any]:
-        """The events of a response, or a failure that ends them. Raises openai's exceptions."""
+        """Yield the events of a response. A failure is yielded if the reply takes too long. Raises openai's
+        exceptions.
+        """
         import openai
 
         try:
@@ -179,19 +182,19 @@ class OpenAIStudent(RemoteStudent):
                 if (overdue := self._overdue(started)) is not None:
                     yield overdue
                 yield from reader.feed(piece)
-                if reader.done:  # some servers leave the connection open
+                if reader.done:  # some servers leave the connection open afterwards
                     return
             yield from reader.end()
-        except Exception as error:  # of the HTTP library, which the SDK may change
+        except Exception as error:  # an exception of the HTTP library, which another version of the SDK may replace
             if "Timeout" in type(error).__name__:
                 raise openai.APITimeoutError(request=response.request) from error
             raise openai.APIConnectionError(request=response.request) from error
 
     def _no_reply(self, kind: str, reader: EventReader) -> AttemptFailure:
-        """The failure of a response that holds no reply, or only a part of one."""
+        """Return the failure of a response that holds no reply, or only a part of one."""
         what = reader.broken or reader.other
         words = refusals.words(what)
-        is_name = what.startswith("{") and " " not in words  # such as a status, which explains nothing
+        is_name = what.startswith("{") and " " not in words  # a name such as a status explains nothing
         said = self._quoted(what if is_name else words)
         if reader.streamed and said:
             problem = f"{self._address} sent something that is not an answer of a chat endpoint (an event: {said})"
@@ -203,7 +206,7 @@ class OpenAIStudent(RemoteStudent):
         return AttemptFailure(f"{self._address} sent {kind or 'a text'} that is not a chat reply ({said}); {remedy}")
 
     def _unfinished(self, transcript: Transcript, reader: EventReader, may_read: bool) -> AttemptFailure | None:
-        """Why there is no complete reply in what was sent; None if there is one."""
+        """Return why the response holds no complete reply; None if it holds one."""
         text, reasoning = "".join(transcript.text), "".join(transcript.reasoning)
         if transcript.error:
             return self._refused(refusals.status_in(transcript.error) or 500, {"error": transcript.error}, {})
@@ -222,7 +225,7 @@ class OpenAIStudent(RemoteStudent):
         return failure
 
     def _empty(self, transcript: Transcript, reasoning: str) -> AttemptFailure:
-        """The failure of a reply without an answer, which may be there the next time: a sample may be empty."""
+        """Return the failure of a reply that has no answer. It is transient, because another sample may have one."""
         remedy = f"check that the model '{self.model}' is one that chats, and that its chat template is right"
         if transcript.unknown is not None:
             what = f"sent content of an unknown form: {self._quoted(repr(transcript.unknown))}"
@@ -238,7 +241,7 @@ class OpenAIStudent(RemoteStudent):
         text, reasoning, finish = "".join(transcript.text), "".join(transcript.reasoning), _end(transcript)
         said = {"text": text, "reasoning": reasoning, "finish": finish, "model": transcript.model or self.model}
         reply = self._reply(transcript.tokens, **said, seconds=seconds, details=details)
-        # A call that was cut off does not count; the reply then says that it was cut off.
+        # A call of a tool that was cut off does not count. The reply then says that it was cut off.
         made = transcript.made_calls() if finish != "length" and may_read else ()
         return Response(reply, made, _assistant(text, made, reasoning))
 
@@ -261,7 +264,7 @@ _TOOL = {
 
 
 def _end(transcript: Transcript) -> str:
-    """The end that the model chose, in one word for all servers."""
+    """Return how the model ended the reply, in one word that is the same for all servers."""
     return refusals.ENDS[transcript.finish.lower()]
 
 
@@ -270,7 +273,7 @@ def _may_read(question: Question, rounds: Sequence[Round]) -> bool:
 
 
 def _messages(question: Question, role: str) -> Iterator[dict[str, Any]]:
-    """``role`` is that of the system text."""
+    """Yield the messages of a question. ``role`` is the role that gets the system text."""
     prompt = question.prompt
     system, user = asked(prompt, role)
     if system:
@@ -283,7 +286,7 @@ def _messages(question: Question, role: str) -> Iterator[dict[str, Any]]:
 
 
 def _read(rounds: Iterable[Round]) -> Iterator[dict[str, Any]]:
-    """The messages of rounds in which files were read."""
+    """Yield the messages of the rounds in which files were read."""
     for one in rounds:
         yield one.message or _assistant("", one.calls, "")
         for call, result in zip(one.calls, one.results, strict=True):
@@ -294,7 +297,7 @@ def _assistant(text: str, calls: Sequence[Call], reasoning: str) -> dict[str, An
     functions = [{"name": call.name, "arguments": call.arguments} for call in calls]
     made = [{"id": call.id, "type": "function", "function": one} for call, one in zip(calls, functions, strict=True)]
     message: dict[str, Any] = {"role": "assistant", "content": text, "tool_calls": made}
-    # Models that reason between calls expect their reasoning back, under the name by which they sent it.
+    # Models that reason between calls expect their reasoning back, under the field name in which they sent it.
     return {**message, "reasoning_content": reasoning} if reasoning else message
 
 

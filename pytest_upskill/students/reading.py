@@ -1,6 +1,6 @@
-"""The tool with which a student reads a skill's files, as agents do, independent of any provider's API.
+"""The tool with which a student reads a skill's files, as agents do. It is independent of any provider's API.
 
-A call can only name files that the question holds: no path leads out of the skill.
+A call can only name files that the question holds, so no path leads out of the skill.
 """
 
 import json
@@ -20,12 +20,12 @@ PARAMETERS: Mapping[str, Any] = {
 }
 MOST_ROUNDS = 12
 SPARE_ROUNDS = 2
-"""For invalid calls."""
+"""The number of additional rounds, in case the student makes invalid calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a tool: ``arguments`` is the JSON text that the model wrote."""
+    """One call of the tool. ``arguments`` is the JSON text that the model wrote."""
 
     id: str
     name: str
@@ -36,8 +36,8 @@ class Call:
 class Round:
     """The calls of one request, and their results.
 
-    ``message`` is the student's part in its provider's form, sent back unchanged; None for a round that stands for the
-    files which were read in an earlier turn.
+    ``message`` is the student's message in its provider's form, which is sent back unchanged. It is None if the round
+    stands for all files that were read in an earlier turn.
     """
 
     calls: tuple[Call, ...]
@@ -46,14 +46,16 @@ class Round:
 
 
 def most_rounds(files: Mapping[str, str]) -> int:
-    """The maximum number of rounds in which a student may read these files before it must answer; 0 without files."""
+    """Return the maximum number of rounds in which a student may read these files before it must answer; 0 without
+    files.
+    """
     return min(MOST_ROUNDS, len(files) + SPARE_ROUNDS) if files else 0
 
 
 def answer(call: Call, files: Mapping[str, str], seen: Collection[str] = ()) -> tuple[str, str | None]:
-    """The result of a call, and the path that was read (None for an invalid call).
+    """Return the result of a call, and the path that was read (None for an invalid call).
 
-    Files that were ``seen`` are not sent again, which bounds the cost of a student that reads them repeatedly.
+    Files in ``seen`` are not sent again. This bounds the cost of a student that reads the same files repeatedly.
     """
     if call.name != NAME:
         return f"There is no tool '{call.name}'; the only one is {NAME}.", None
@@ -65,7 +67,7 @@ def answer(call: Call, files: Mapping[str, str], seen: Collection[str] = ()) -> 
 
 
 def remembered(exchange: Exchange, turn: int, files: Mapping[str, str]) -> Iterator[Round]:
-    """The files that were read in an earlier turn, as one round, so that the conversation still shows them."""
+    """Yield one round with the files that were read in an earlier turn, so that the conversation still shows them."""
     if paths := [path for path in exchange.read if path in files]:
         texts = [json.dumps({"path": path}) for path in paths]
         calls = tuple(Call(f"turn{turn}read{number}", NAME, text) for number, text in enumerate(texts))

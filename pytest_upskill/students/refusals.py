@@ -1,4 +1,4 @@
-"""Why there is no reply: a server's own words in any shape, and what they mean."""
+"""Why there is no reply: extracts a server's own words from an error of any form, and interprets them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ ENDS: Mapping[str, str] = {
     "eos": "stop", "eos_token": "stop", "stop_sequence": "stop", "end_turn": "stop", "complete": "stop",
     "max_tokens": "length", "tool_use": "tool_calls",
 }  # fmt: skip
-"""The ends that a model chose, by the words of servers in lower case. All others are failures of the server."""
+"""The ends of a reply that a model chose, by the servers' words in lower case. Any other end is a failure of the
+server.
+"""
 FILTERED = re.compile(
     r"content[ _-]?(?:filter|policy|management|safety)|responsible ?ai|data_?inspection|moderation|prohibited_content"
     r"|policy violation|flagged|high risk",
     re.IGNORECASE,
 )
-"""In the words of a server: a content filter, not the student, decided."""
+"""Matches a server's message which says that a content filter, not the student, decided."""
 REFUSAL = re.compile(
     r"unexpected|un(?:supported|known|recogni[sz]ed)|not (?:\w+ )?(?:supported?|permit(?:ted)?"
     r"|allow(?:ed)?|accept(?:ed)?|implement(?:ed)?|recogni[sz]ed?|known|available|used?)|cannot be|deprecated"
     r"|additional|invalid|extra (?:inputs|fields)",
     re.IGNORECASE,
 )
-"""In the words of a server that answers an unknown field with a server error."""
+"""Matches the message of a server that responds to an unknown field with a server error."""
 _FILTER_ENDS = re.compile(
     r"(?<!call[ _-])filter|sensitive|safety|block|prohibited|recitation|spii|guardrail|toxic|moderat|polic[iy]|\brisk"
     r"|violation|inspection",
     re.IGNORECASE,
 )
-"""In a ``finish_reason``, such as 'content_filter: OTHER': a content filter ended the reply."""
+"""Matches a ``finish_reason``, such as 'content_filter: OTHER', if a content filter ended the reply."""
 _REFUSAL_ENDS = re.compile(r"refus|declined", re.IGNORECASE)
 _FULL_CONTEXTS = re.compile(r"context|model_length", re.IGNORECASE)
 _WORDS = (
@@ -41,29 +43,31 @@ _WORDS = (
     "fault", "faultstring", "failure", "cause", "hint", "baseresp", "statusmsg", "statusmessage", "metadata", "raw",
     "innererror", "fieldviolations", "responsemetadata", "result", "response", "data", "body", "content", "text",
 )  # fmt: skip
-"""The fields in which servers describe an error, by their letters; each may hold a text, a list or an object."""
+"""The fields in which servers describe an error, without case and underscores. Each may hold a text, a list or an
+object.
+"""
 _PLACES = ("param", "params", "parameter", "field", "target", "property", "pointer")
-"""The fields that name the part of the request that an error is about."""
+"""The fields that name the part of the request that caused an error."""
 _NAMES = ("code", "type", "status", "status_code")
-"""The fields that name an error, for one without a description."""
+"""The fields with the name of an error, used for errors without a description."""
 _SECRETS = re.compile(
     r"(?i)\bbearer\s+[\w.~+/=-]+"
     r"|\b(?:sk|pk|rk|gsk|csk|hf|xai|nvapi|fw|tgp|ghp|github_pat|glpat|pplx|r8|tvly|jina)[-_][A-Za-z0-9_-]{10,}"
     r"|\bAIza[\w-]{20,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\beyJ[\w-]{8,}(?:\.[\w-]+){1,2}"
-    r"|[\w-]+\*{3,}[\w-]*|\*{3,}[\w-]+"  # cut by the server
+    r"|[\w-]+\*{3,}[\w-]*|\*{3,}[\w-]+"  # a key that the server itself has shortened
     r"|(?<=://)[^\s/@:]+:[^\s/@]+(?=@)"
     r"|(?<=key[:=])[^\s&,;]{12,}|(?<=key: )[^\s&,;]{12,}|(?<=token=)[^\s&,;]{12,}"
 )
 _NO_LETTER = re.compile(r"[^a-z]")
 _SHORTEST_PIECE = 8
-"""Characters of a key that are recognised where a server cuts it."""
+"""The least length (in characters) of a piece of a key that is recognised if a server shortens the key."""
 _MARKUP = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^<>]*>")
 OPTIONAL = ("seed", "stream_options", "temperature", "cache_prompt")
-"""Fields that we send to every server, and without which a question can be asked."""
+"""Fields that we send to every server, although a question can be asked without them."""
 
 
 def words(body: object) -> str:
-    """All that a server says about an error, each text once; empty if it says nothing."""
+    """Return everything that a server says about an error, each text once; empty if it says nothing."""
     said = dict.fromkeys(text.strip() for text in _texts(body) if text.strip())
     if said:
         return "; ".join(said)
@@ -71,7 +75,9 @@ def words(body: object) -> str:
 
 
 def without_keys(text: str, key: str | None) -> str:
-    """A server's text with ``[key]`` in place of the key, of a piece of it, and of what looks like another one."""
+    """Return a server's text with ``[key]`` in place of the key, of pieces of it, and of anything that looks like a
+    key.
+    """
     if key:
         for whole in (key, urllib.parse.quote(key, safe="")):
             text = text.replace(whole, "[key]")
@@ -81,7 +87,7 @@ def without_keys(text: str, key: str | None) -> str:
 
 
 def ended(word: str) -> str | None:
-    """Why a reply with this ``finish_reason`` is none; None for an end that the model chose."""
+    """Return why a reply with this ``finish_reason`` does not count; None if the model chose the end."""
     if word.lower() in ENDS:
         return None
     if is_refusal(word):
@@ -94,22 +100,22 @@ def ended(word: str) -> str | None:
 
 
 def is_of_question(word: str) -> bool:
-    """True for a ``finish_reason`` that is due to the question or the reply, not to the server's state."""
+    """Return whether a ``finish_reason`` is due to the question or the reply, and not to the server's state."""
     return is_full(word) or is_refusal(word) or _FILTER_ENDS.search(word) is not None
 
 
 def is_full(word: str) -> bool:
-    """True for a ``finish_reason`` that says that the context is full."""
+    """Return whether a ``finish_reason`` says that the context is full."""
     return _FULL_CONTEXTS.search(word) is not None
 
 
 def is_refusal(word: str) -> bool:
-    """True for a ``finish_reason`` that says that the model refused to answer."""
+    """Return whether a ``finish_reason`` says that the model refused to answer."""
     return _REFUSAL_ENDS.search(word) is not None
 
 
 def is_filtered(body: object, said: str) -> bool:
-    """True if a content filter refused the question."""
+    """Return whether a content filter refused the question."""
     error = error_in(body)
     names = " ".join(str(error.get(name)) for name in _NAMES)
     marked = isinstance(body, Mapping) and "contentFilter" in body  # Zhipu
@@ -117,7 +123,7 @@ def is_filtered(body: object, said: str) -> bool:
 
 
 def named_fields(body: object, fields: Collection[str]) -> list[str]:
-    """The ``fields`` that an error names."""
+    """Return those of the ``fields`` that an error names."""
     said = words(body)
     param = error_in(body).get("param")
     named = param.partition(".")[0] if isinstance(param, str) else ""
@@ -128,7 +134,7 @@ def named_fields(body: object, fields: Collection[str]) -> list[str]:
 
 
 def context_overflow(body: object) -> tuple[int | None, int | None] | None:
-    """(tokens of the prompt, tokens of the context) if the error says that the prompt is too long, else None."""
+    """Return the tokens of the prompt and of the context, if an error says that the prompt is too long, else None."""
     error, said = error_in(body), words(body)
     if error.get("type") == "exceed_context_size_error":  # llama.cpp
         return _int_or_none(error.get("n_prompt_tokens")), _int_or_none(error.get("n_ctx"))
@@ -143,14 +149,14 @@ def context_overflow(body: object) -> tuple[int | None, int | None] | None:
 
 
 def status_in(body: object) -> int | None:
-    """The HTTP status in an error that came inside of a stream."""
+    """Return the HTTP status in an error that was sent inside a stream, None if it has none."""
     error = error_in(body)
     codes = (_int_or_none(error.get(name)) for name in ("code", "status", "status_code"))
     return next((code for code in codes if code is not None and 400 <= code < 600), None)
 
 
 def error_in(body: object) -> Mapping[str, Any]:
-    """The object that describes the error: some servers wrap it in ``{"error": ...}``, or in a list."""
+    """Return the object that describes the error. Some servers put it in ``{"error": ...}``, or in a list."""
     if isinstance(body, list) and body:
         return error_in(body[0])
     if not isinstance(body, Mapping):
@@ -160,7 +166,7 @@ def error_in(body: object) -> Mapping[str, Any]:
 
 
 def is_error(event: Mapping[str, Any]) -> bool:
-    """Whether an event of a stream, or a whole body, is an error instead of a part of a reply."""
+    """Return whether an event of a stream, or a whole body, is an error and not a part of a reply."""
     if event.get("error") or event.get("object") == "error" or event.get("type") == "error":
         return True
     base = event.get("base_resp")  # MiniMax
@@ -190,7 +196,7 @@ def _listed(value: object) -> list[str]:
 
 
 def _texts_of(text: str) -> Iterator[str]:
-    """A text that a server passes on may be JSON, or a page for browsers."""
+    """Yield the texts in a text. A server may pass on a text that is JSON, or a page for browsers."""
     inner: object = None
     if text.lstrip().startswith(("{", "[")):
         try:

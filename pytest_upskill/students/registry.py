@@ -20,9 +20,9 @@ from pytest_upskill.students.builtin import BUILTIN, DEFAULT_LLAMA_URL
 from pytest_upskill.students.files import LAYOUT
 
 PROVIDERS = ("openai", "llama.cpp", "anthropic")
-"""The values of ``provider`` in a table, besides those of plugins."""
+"""The values that ``provider`` can have in a table. Plugins may add others."""
 _Read = Callable[[str, Any], Any]
-"""Checks a value, whose place is named first, and converts it. Raises UsageError."""
+"""Checks and converts a value. The first argument names the value's place for messages. Raises UsageError."""
 _PROVIDERS: Mapping[str, tuple[str, str, str | None]] = {
     "golden": ("golden", "GoldenStudent", None),
     "files": ("files", "FilesStudent", None),
@@ -31,18 +31,18 @@ _PROVIDERS: Mapping[str, tuple[str, str, str | None]] = {
     "llama.cpp": ("llama_server", "LlamaServerStudent", "openai"),
     "anthropic": ("anthropic", "AnthropicStudent", "anthropic"),
 }
-"""By provider: the module in this package, the class, and the SDK that it needs."""
+"""By provider, the module in this package, the class, and the SDK that it needs."""
 _RESERVED = ("golden", "demo")
-"""Names that no table and no folder may take: the items of these students are collected differently."""
+"""Names that no table and no folder may have, because the items of these students are collected differently."""
 
 
 def resolve(
     specs: Sequence[str], tables: Mapping[str, Mapping[str, Any]], invocation_dir: Path, base_url: str | None = None
 ) -> list[StudentConfig]:
-    """The students that ``specs`` name, in order and each once.
+    """Return the students that ``specs`` name, in order and each once.
 
-    ``specs``: names (separated by commas), ``files:DIR``, ``files:LABEL=DIR`` with DIR relative to ``invocation_dir``.
-    ``base_url`` replaces that of llama.cpp students. Raises UsageError.
+    A spec is a name, several names separated by commas, ``files:DIR``, or ``files:LABEL=DIR``, with DIR relative to
+    ``invocation_dir``. ``base_url`` replaces that of llama.cpp students. Raises UsageError.
     """
     for name in tables:
         if name in _RESERVED:
@@ -59,7 +59,7 @@ def resolve(
 
 
 def create(config: StudentConfig, server: Server | None = None) -> Student:
-    """The student, with the ``server`` that is started for it, if any.
+    """Return the student. ``server`` is the server that is started for it, if any.
 
     Raises UsageError for an unknown provider, or if the provider's SDK is not installed.
     """
@@ -76,7 +76,9 @@ def create(config: StudentConfig, server: Server | None = None) -> Student:
 
 
 def require(student: str, package: str, requirement: str) -> None:
-    """Raises UsageError if a package that a student needs is not installed; ``requirement`` is what pip installs."""
+    """Raise UsageError if a package that a student needs is not installed. ``requirement`` is what pip has to
+    install.
+    """
     if importlib.util.find_spec(package) is None:
         problem = f"student '{student}' needs the package '{package}', which is not installed"
         raise UsageError(f"{problem}; install it with: pip install {requirement}")
@@ -153,12 +155,14 @@ def _published(spec: str, invocation_dir: Path) -> StudentConfig:
 
 
 def _valid_name(name: str) -> bool:
-    """True for letters, digits, dots, dashes and underscores: names are part of ids, and names of folders."""
+    """Return whether a name has only letters, digits, dots, dashes and underscores, because it is part of ids and
+    folders.
+    """
     return re.fullmatch(r"\w[\w.\-]*", name) is not None
 
 
 def _config_from_table(name: str, table: Mapping[str, Any], builtin: Mapping[str, Any] | None = None) -> StudentConfig:
-    """The student ``name``: the table's fields override those of the built-in one. Raises UsageError."""
+    """Return the student ``name``. The table's fields override those of the built-in student. Raises UsageError."""
     where = f"[tool.upskill.students.{name}]"
     if not _valid_name(name):
         raise UsageError(f"{where}: a student's name is made of letters, digits, '.', '-' and '_', not {name!r}")
@@ -181,7 +185,9 @@ def _config_from_table(name: str, table: Mapping[str, Any], builtin: Mapping[str
 def _field(
     expected: str, accepts: Callable[[Any], object], convert: Callable[[Any], Any] = lambda value: value
 ) -> _Read:
-    """A reader of a field that ``accepts`` a value and converts it; its error says what was ``expected``."""
+    """Return a reader of a field. It converts a value if ``accepts`` is true, else its error says what was
+    ``expected``.
+    """
 
     def read(what: str, value: Any) -> Any:
         if not accepts(value):
@@ -207,7 +213,7 @@ def _is_url(value: Any) -> bool:
 
 def _variable(what: str, value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        # The value is not shown, since people paste the key itself here.
+        # The value is not shown, because people paste the key itself here.
         expected = "the name of an environment variable that holds the key, such as EXAMPLE_API_KEY"
         raise UsageError(f"{what}: expected {expected}, never the key itself")
     return value
@@ -237,7 +243,7 @@ def _table(expected: str) -> _Read:
 _text = _field("a text that is not empty", lambda text: isinstance(text, str) and text.strip(), str.strip)
 _endpoint_url = _field("a URL such as http://127.0.0.1:8080/v1", _is_url, lambda url: url.rstrip("/"))
 _READERS: Mapping[str, _Read] = {
-    "provider": _field(  # a plugin may add one, so an unknown one is an error only when the student is made
+    "provider": _field(  # a plugin may add a provider, so an unknown one is an error only when the student is created
         f"one of {', '.join(PROVIDERS)}, or that of a plugin",
         lambda one: isinstance(one, str) and _valid_name(one) and one != "files",
     ),
@@ -255,4 +261,4 @@ _READERS: Mapping[str, _Read] = {
     "extra_body": _table("a table of fields that are added to each request"),
     "system": _field(f"one of {', '.join(ROLES)}", lambda role: role in ROLES),
 }
-"""The fields of a table, and the function that checks each."""
+"""The fields of a table, each with the function that checks it."""

@@ -1,6 +1,7 @@
 """The common part of students behind a network: the key, the attempts, and one clear message for each failure.
 
-Handles the SDKs' exceptions (one tool generates both vendors' SDKs and names them alike), but imports neither SDK.
+This module handles the exceptions of both vendors' SDKs without importing them. One tool generates both SDKs, and so
+gives their exceptions the same names.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds after which a server without any answer counts as unreachable."""
+"""Seconds after which a server that does not answer at all counts as unreachable."""
 LONGEST_QUOTE = 300
-"""Characters of a server's message that are quoted."""
+"""The maximum length (in characters) of the quoted part of a server's message."""
 SEE_LOG = "see the server's own log for the cause"
 ANOTHER_WORDING = "change the wording of the case or the skill, or ask another model"
 
@@ -40,7 +41,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The result of one request: a reply, or ``calls`` of the tool. ``message`` is its form in the provider's API."""
+    """The result of one request: a reply, or ``calls`` of the tool. ``message`` has the provider's form, to be sent
+    back.
+    """
 
     reply: Reply
     calls: tuple[Call, ...] = ()
@@ -48,14 +51,15 @@ class Response:
 
 
 class RemoteStudent(Student):
-    """A student behind an SDK. Subclasses make one attempt; this class retries, and words the failures.
+    """A student behind an SDK. Subclasses make one attempt. This class repeats attempts, and makes the messages of
+    failures.
 
-    The key is read when a question is asked, and kept only here and in the SDK's client. ``server`` is one that is
-    started for this student; without it, the server at the configured address is used.
+    The key is read when a question is asked, and is kept only here and in the SDK's client. ``server`` is a server that
+    is started for this student. Without it, the server at the configured address is used.
     """
 
     default_url = ""
-    """The provider's URL, for a configuration without ``base_url``."""
+    """The provider's URL, which is used if the configuration has no ``base_url``."""
 
     def __init__(
         self, config: StudentConfig, *, sleep: Callable[[float], object] | None = None, server: Server | None = None
@@ -68,7 +72,7 @@ class RemoteStudent(Student):
         self._client: Any = None
         self._kept_key: SecretStr | None = None
         self._refused_fields: dict[str, str] = {}
-        """Optional fields that the server refuses, and what it says of each."""
+        """Optional fields that the server refuses, each with the server's message."""
 
     def ask(self, question: Question, case: Case) -> Reply:
         self._require_key()
@@ -90,7 +94,7 @@ class RemoteStudent(Student):
             rounds.append(Round(response.calls, tuple(results), response.message))
 
     def slots(self) -> int | None:
-        self._connected()  # importing an SDK takes a second or more
+        self._connected()  # done early, because importing an SDK takes a second or more
         return None
 
     def close(self) -> None:
@@ -102,27 +106,29 @@ class RemoteStudent(Student):
 
     @abstractmethod
     def _request(self, question: Question, rounds: Sequence[Round]) -> dict[str, Any]:
-        """The fields of a request, as the configuration's ``options`` change them."""
+        """Return the fields of a request, as the configuration's ``options`` change them."""
 
     @abstractmethod
     def _sent(
         self, question: Question, rounds: Sequence[Round], body: Mapping[str, Any], refused: Mapping[str, str]
     ) -> Response | AttemptFailure:
-        """The result of one request with the fields ``body``. SDK exceptions become failures here.
+        """Send one request with the fields ``body``, and return the result. Exceptions of the SDK are returned as
+        failures.
 
-        ``refused`` has the fields that were left out, with the words of the server.
+        ``refused`` has the fields that were left out, each with the server's message.
         """
 
     def _attempt(self, question: Question, rounds: Sequence[Round]) -> Response | AttemptFailure:
-        """The result of a request, after ``rounds`` of reading the skill's files; repeated without an optional field
-        that the server refuses by name.
+        """Return the result of a request, after ``rounds`` of reading the skill's files.
+
+        If the server refuses an optional field by name, the request is repeated without this field.
         """
         body, refused = self._request(question, rounds), dict(self._refused_fields)
         while True:
             sent = {name: value for name, value in body.items() if name not in refused}
             response = self._sent(question, rounds, sent, refused)
             if isinstance(response, Response):
-                self._refused_fields |= refused  # spares later questions the attempt
+                self._refused_fields |= refused  # so that later questions are asked without the field at once
                 return response
             named = [name for name in response.refused if name in sent]
             if not named:
@@ -130,7 +136,7 @@ class RemoteStudent(Student):
             refused |= dict.fromkeys(named, response.said)
 
     def _notes_on(self, refused: Mapping[str, str], tokens: Tokens) -> list[str]:
-        """What the report of a reply has to say about its request."""
+        """Return the notes on a reply's request for its report."""
         notes = [
             f"{self._address} refused '{name}' ({said}); the question was asked without it"
             for name, said in refused.items()
@@ -140,11 +146,11 @@ class RemoteStudent(Student):
 
     @abstractmethod
     def _make_client(self) -> Any:
-        """The SDK's client, with the key."""
+        """Return the SDK's client, with the key."""
 
     @property
     def _address(self) -> str:
-        """The student's URL. A server that is started for it is started now, unless it is running."""
+        """Return the student's URL. If a server is started for the student, this starts it, unless it is running."""
         return self._server.address() if self._server else self.config.base_url or self.default_url
 
     @property
@@ -152,17 +158,17 @@ class RemoteStudent(Student):
         return min(CONNECT_TIMEOUT, self.config.timeout)
 
     def _how_to_start(self) -> str:
-        """What to do if the server is unreachable."""
+        """Return what the user can do if the server is unreachable."""
         start = f"start it with: {self.config.serve}" if self.config.serve else "check base_url and the network"
         return f"{start} (base_url in {self._table})"
 
     def _how_to_fit(self) -> str:
-        """What to do if the prompt is longer than the context."""
+        """Return what the user can do if the prompt is longer than the context."""
         return "shorten the skill, or choose a model with a longer context"
 
     def _connected(self) -> Any:
-        """The client, which all threads share."""
-        _ = self._address  # may start a server, which takes long: closing must not wait for that
+        """Return the client, which all threads share."""
+        _ = self._address  # may start a server, which takes long, so it is done without the lock that closing needs
         with self._lock:
             if self._client is None:
                 self._client = self._make_client()
@@ -173,7 +179,7 @@ class RemoteStudent(Student):
         return Reply(tokens=tokens, cost_usd=price.cost(tokens) if price else None, **others)
 
     def _overdue(self, started: float) -> AttemptFailure | None:
-        """The failure of a reply that takes too long, or is not wanted any more."""
+        """Return a failure if the reply takes too long or the run was ended, else None."""
         if self._closed.is_set():
             return AttemptFailure("the run was ended before the reply was complete")
         return self._timed_out() if time.monotonic() - started > self.config.timeout else None
@@ -194,13 +200,13 @@ class RemoteStudent(Student):
         if key is None:
             keep = f"keep it in the system's keyring: keyring set {KEYRING_SERVICE} {variable}"
             problem = f", which should hold the key for {self._address}, is not set; export it and run again, or {keep}"
-        else:  # the HTTP library would quote such a key in its own message
+        else:  # the HTTP library would quote such a key in its message
             reason = "a space, a line end or a character beyond ASCII is in it"
             problem = f" holds something that cannot be a key ({reason}); set it again"
         raise StudentError(f"student '{self.name}': the environment variable {variable}{problem}", lasting=True)
 
     def _quoted(self, said: str) -> str:
-        """A server's message, shortened, on one line. Some servers quote the key that they refuse."""
+        """Return a server's message, shortened, on one line, without the key, which some servers quote."""
         key = self._key()
         line = " ".join(refusals.without_keys(said, key.get_secret_value() if key else None).split())
         return line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE]}..."
@@ -224,12 +230,12 @@ class RemoteStudent(Student):
         return persist(once, patience=self.config.timeout, sleep=self._sleep, attempts=attempts)
 
     def _failure(self, failure: AttemptFailure) -> StudentError:
-        # A transient failure that outlasts all attempts will most likely meet the next question, too.
+        # After a transient failure in all attempts, the next question will most likely fail, too.
         lasting = failure.unauthorised or (failure.transient and not failure.of_question)
         return StudentError(f"student '{self.name}': {failure.message}", lasting)
 
     def _ended(self, word: str, text: str) -> AttemptFailure | None:
-        """The failure of a reply with this ``finish_reason``; None for an end that the model chose."""
+        """Return the failure of a reply with this ``finish_reason``; None if the model chose the end."""
         if refusals.is_refusal(word):
             return self._declined(text)
         if (why := refusals.ended(word)) is None:
@@ -249,7 +255,7 @@ class RemoteStudent(Student):
         return AttemptFailure(f"{problem}; {remedy}", transient=True)
 
     def _explain(self, sdk: Any, error: Exception) -> AttemptFailure:
-        """One SDK exception as an AttemptFailure. ``sdk`` is the module whose exceptions these are."""
+        """Return an AttemptFailure for an exception of the SDK. ``sdk`` is the module that defines the exceptions."""
         if self._closed.is_set():
             return AttemptFailure("the run was ended before the reply was complete")
         cause = type(error.__cause__).__name__
@@ -262,7 +268,7 @@ class RemoteStudent(Student):
             return self._unreachable(said) if cause == "ConnectError" else AttemptFailure(message, transient=True)
         if isinstance(error, sdk.APIStatusError):
             return self._refused(error.status_code, _body(error), error.response.headers)
-        if isinstance(error, sdk.APIError):  # an error event inside a stream
+        if isinstance(error, sdk.APIError):  # an error inside a stream
             return self._refused(refusals.status_in(error.body) or 500, error.body, {}, fallback=str(error))
         said = self._quoted(str(error))
         problem = f"{self._address} sent something that is not an answer of a chat endpoint ({said})"
@@ -298,7 +304,7 @@ class RemoteStudent(Student):
         return AttemptFailure(message, refused=self._named_fields(body), said=said)
 
     def _postponed(self, status: int, body: object, said: str, wait: float | None) -> AttemptFailure:
-        """A failure that may pass."""
+        """Return a failure that may not occur again if the question is asked later."""
         loading = status == 503 and "loading" in said.lower()
         if loading:
             what = f"is still loading its model; try again later, or raise 'timeout' in {self._table}"
@@ -311,32 +317,32 @@ class RemoteStudent(Student):
         return AttemptFailure(message, transient=True, wait=wait, loading=loading, refused=refused, said=said)
 
     def _fields_refused(self, body: object, said: str) -> tuple[str, ...]:
-        """The optional fields that an error names, if it says that it is due to the request."""
+        """Return the optional fields that an error names, if the error says that the request caused it."""
         return self._named_fields(body) if refusals.REFUSAL.search(said) else ()
 
     def _named_fields(self, body: object) -> tuple[str, ...]:
-        """The optional fields, by the names under which they are sent, that an error names."""
+        """Return the optional fields that an error names, by the names under which they are sent."""
         sent = [fields.sent_name(name, self.config.options) for name in refusals.OPTIONAL]
         return tuple(refusals.named_fields(body, sent))
 
 
 def _body(error: Any) -> object:
-    """What the server sent with an error; the SDK shows only a part of it."""
+    """Return what the server sent with an error. The SDK shows only a part of it."""
     try:
         return error.response.json()
-    except Exception:  # no JSON, or cut off
+    except Exception:  # not JSON, or cut off
         return error.body if error.body is not None else error.response.text
 
 
 def has_key(config: StudentConfig) -> bool:
-    """Whether the key that a student needs is there; True if it needs none."""
+    """Return whether the key that a student needs is available. True if the student needs none."""
     return config.api_key_env is None or _find_key(config.api_key_env) is not None
 
 
 def _find_key(variable: str) -> SecretStr | None:
-    """The key that ``variable`` names, from the environment or the system's keyring; None if neither has one.
+    """Return the key that ``variable`` names, from the environment or the system's keyring; None if neither has it.
 
-    It is never printed or stored, and no traceback or ``repr`` shows it.
+    The key is never printed or stored, and no traceback or ``repr`` shows it.
     """
     from pydantic import SecretStr
 
@@ -347,13 +353,13 @@ def _find_key(variable: str) -> SecretStr | None:
 
         try:
             text = (keyring.get_password(KEYRING_SERVICE, variable) or "").strip()
-        except (keyring.errors.KeyringError, OSError, RuntimeError):  # none here, or locked
+        except (keyring.errors.KeyringError, OSError, RuntimeError):  # there is no keyring, or it is locked
             return None
     return SecretStr(text) if text else None
 
 
 def _joined(replies: Sequence[Reply], read: Sequence[str]) -> Reply:
-    """The last reply, with the sums over all requests and the files that were read before it."""
+    """Return the last reply, with the sums over all requests. ``read`` are the files that were read before it."""
     last = replies[-1]
     if len(replies) == 1:
         return last
@@ -369,7 +375,9 @@ def _joined(replies: Sequence[Reply], read: Sequence[str]) -> Reply:
 
 
 def asked(prompt: Prompt, role: str) -> tuple[str, str]:
-    """The system text and the question of a prompt; the first one is part of the question for the role ``user``."""
+    """Return the system text and the question of a prompt. For the role ``user``, the question begins with the system
+    text.
+    """
     if role == "system" or not prompt.system:
         return prompt.system, prompt.user
     return "", f"{prompt.system}\n\n{prompt.user}"

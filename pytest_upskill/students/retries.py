@@ -1,7 +1,7 @@
 """Retries of an attempt: how many, and how long to wait between them.
 
-An attempt returns an answer or an ``AttemptFailure``: a value, so that no SDK exception is passed on, whose request
-holds the key.
+An attempt returns an answer or an ``AttemptFailure``. A failure is a value and not an exception, because an exception
+of the SDK would hold the request, and with it the key.
 """
 
 import email.utils
@@ -15,7 +15,9 @@ from tenacity import RetryCallState, Retrying, retry_if_result, wait_exponential
 
 ATTEMPTS = 5
 FIRST_WAIT = 0.5
-"""Seconds; each further wait is twice the last, up to LONGEST_WAIT, plus up to FIRST_WAIT at random."""
+"""The first wait in seconds. Each further wait is twice as long, up to LONGEST_WAIT. A random time up to FIRST_WAIT is
+added to each.
+"""
 LONGEST_WAIT = 8.0
 
 T = TypeVar("T")
@@ -23,11 +25,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailure:
-    """Why an attempt gave no answer. ``transient``: a retry may. ``wait`` (s) is what the server requests.
+    """Why an attempt gave no answer. ``transient``: a retry may succeed. ``wait``: the seconds that the server asks to
+    wait.
 
-    ``loading``: the server still loads its model, which may outlast the usual attempts. ``unreachable``: nothing
-    listens at the address. ``unauthorised``: the key is not accepted. ``of_question``: caused by this question, so that
-    others may be answered. ``refused``: the fields of the request that the server refuses, and ``said``: its words.
+    ``loading``: the server still loads its model, which may take longer than the usual attempts. ``unreachable``:
+    nothing listens at the address. ``unauthorised``: the key is not accepted. ``of_question``: this question caused the
+    failure, so that other questions may be answered. ``refused``: the fields of the request that the server refuses.
+    ``said``: the server's message on them.
     """
 
     message: str
@@ -44,7 +48,11 @@ class AttemptFailure:
 def persist(
     attempt: Callable[[], T | AttemptFailure], *, patience: float, sleep: Callable[[float], object], attempts: int
 ) -> T | AttemptFailure:
-    """The first answer, or the last failure: after ``attempts``, or if the next wait would exceed ``patience`` (s)."""
+    """Return the first answer, or the last failure.
+
+    There are at most ``attempts`` attempts, not counting those during which the server still loads its model. The
+    attempts also end if the next wait would exceed ``patience`` (s).
+    """
     counted = 0
 
     def stop(state: RetryCallState) -> bool:
@@ -73,7 +81,9 @@ def persist(
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by ``Retry-After`` (seconds, or an HTTP date: RFC 9110, 10.2.3), None without a usable one."""
+    """Return the seconds to wait by ``Retry-After`` (seconds, or an HTTP date: RFC 9110, 10.2.3); None if it cannot be
+    used.
+    """
     text = headers.get("retry-after", "").strip()
     try:
         seconds = float(text)

@@ -1,6 +1,6 @@
-"""A reply of a chat endpoint, put together from what it sent: parts of a stream, or the whole.
+"""A reply of a chat endpoint, put together from what the endpoint sent: the parts of a stream, or the whole reply.
 
-Servers differ in their fields: only values of the expected types are used.
+Servers use different fields. Values of unexpected types are ignored.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pytest_upskill.students.usage import LARGEST_COUNT, tokens_of, tokens_of_ti
 _REASONING_FIELDS = (
     "reasoning_content", "reasoning", "reasoning_text", "thinking", "thought", "reasoning_details", "thinking_blocks",
 )  # fmt: skip
-"""By which servers send reasoning; the first one with a text counts."""
+"""The fields in which servers send reasoning. The first field with a text is used."""
 _FIELDS = {"choices", "usage", "timings", "x_groq"}
-"""An event of a chat has at least one of these."""
+"""The fields of a chat's events. Each event has at least one of them."""
 _WRAPPERS = ("data", "result", "response")
-"""The fields in which some gateways wrap a whole reply."""
+"""The fields in which some gateways put a whole reply."""
 _REASONING_PARTS = ("thinking", "think", "reasoning", "thought", "summary")
 
 
 @dataclass(slots=True)
 class Transcript:
-    """What arrived so far. ``unknown`` is the last value that is neither text nor reasoning."""
+    """What has arrived so far. ``unknown`` is the last value that is neither text nor reasoning."""
 
     chunks: int = 0
     text: list[str] = field(default_factory=list)
@@ -40,10 +40,10 @@ class Transcript:
     model: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
     calls: dict[int, list[str]] = field(default_factory=dict)
-    """By index: id, name and arguments, which arrive in pieces."""
+    """By index of a call: its id, name and arguments, which arrive in pieces."""
 
     def add(self, event: Mapping[str, Any]) -> bool:
-        """Read one event, or a whole reply; False if it is neither."""
+        """Read one event, or a whole reply. Return False if it is neither."""
         if not event.keys() & _FIELDS:
             wrapped = (event.get(name) for name in _WRAPPERS)
             inner = next((one for one in wrapped if isinstance(one, Mapping) and "choices" in one), None)
@@ -93,7 +93,7 @@ class Transcript:
         self.error = choice.get("error") or self.error
 
     def _add_content(self, content: Any) -> None:
-        """A text, one part, or a list of parts."""
+        """Add a text, one part, or a list of parts."""
         for part in content if isinstance(content, list) else [content]:
             if isinstance(part, str):
                 self.text.append(part)
@@ -117,7 +117,7 @@ class Transcript:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts of a part, in which servers nest further parts."""
+    """Yield the texts of a part. Some servers nest further parts in a part."""
     if isinstance(value, str):
         yield from [value] * bool(value)
     elif isinstance(value, list):
@@ -129,13 +129,13 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _usages(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Moonshot sends the usage in a choice, Groq in a field of its own."""
+    """Yield the usage objects of an event. Moonshot sends them in a choice, Groq in a separate field."""
     places = [event, *_items([event.get("x_groq")]), *_items(event.get("choices"))]
     yield from (usage for place in places if isinstance(usage := place.get("usage"), Mapping))
 
 
 def _is_first(choice: Mapping[str, Any]) -> bool:
-    """Not a further sample, as ``options = {n = 2}`` requests."""
+    """Return whether a choice is of the first sample. There are further samples if ``options`` contain ``n = 2``."""
     index = choice.get("index")
     return not isinstance(index, int) or index <= 0
 

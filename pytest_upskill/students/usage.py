@@ -1,7 +1,7 @@
-"""The tokens of a reply, in whatever shape a server counts them.
+"""The tokens of a reply, in whatever form a server counts them.
 
-Servers agree on neither the names nor on what a count includes. Ours are inclusive: the input with all that was read
-from, or written to, a cache; the output with all reasoning.
+Servers use different names, and do not agree on what a count includes. Our input includes all tokens read from or
+written to a cache. Our output includes all reasoning.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from pytest_upskill.records import Tokens
 
 LARGEST_COUNT = 2**53
-"""Larger numbers from a server are not taken for counts."""
+"""The largest number from a server that is accepted as a count."""
 
 _INPUT = (
     "prompt_tokens", "input_tokens", "prompt_token_count", "input_token_count", "prompt_eval_count",
@@ -31,41 +31,41 @@ _REASONING = re.compile(r"reasoning|thinking|thoughts?")
 
 
 def tokens_of(usage: Mapping[str, Any]) -> Tokens:
-    """The tokens of a ``usage`` object; counts that it lacks are 0."""
+    """Return the tokens of a ``usage`` object. Counts that are missing in it are 0."""
     usage = _in_snake_case(usage)
     if isinstance(inner := usage.get("tokens"), Mapping):  # Cohere's, beside those that it charges
         usage |= _in_snake_case(inner)
     given, out, total = (_first(usage, names) for names in (_INPUT, _OUTPUT, _TOTAL))
     cached, written, reasoning = (_largest(usage, pattern) for pattern in (_CACHED, _WRITTEN, _REASONING))
     apart = "prompt_tokens" not in usage and "cache_read_input_tokens" in usage and total != given + out
-    if apart:  # as Anthropic counts: the input is only what is neither read from the cache nor written to it
+    if apart:  # Anthropic's way: the input excludes tokens that are read from the cache or written to it
         given += cached + written
     elif cached + written > given:
         given += cached + written if given else max(cached + written, total - out)
     elif not given and total > out:
         given = total - out
-    if total > given + out:  # reasoning that only the total includes
+    if total > given + out:  # only the total includes the reasoning
         out = total - given
-    if reasoning > out:  # reasoning that no other count includes
+    if reasoning > out:  # no other count includes the reasoning
         out += reasoning
     return Tokens(given, out, cached, written)
 
 
 def tokens_of_timings(timings: Mapping[str, float]) -> Tokens:
-    """The tokens in the ``timings`` of a llama.cpp server, which it also sends without ``usage``."""
+    """Return the tokens in the ``timings`` of a llama.cpp server, which sends them even if it sends no ``usage``."""
     new, cached, out = (positive(timings.get(name)) or 0 for name in ("prompt_n", "cache_n", "predicted_n"))
     return Tokens(new + cached, out, cached)
 
 
 def positive(value: object) -> int | None:
-    """A count that a server sent; None for anything else."""
+    """Return a count that a server sent, None for any other value."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= LARGEST_COUNT:
         return None
     return int(value) if value == int(value) else None
 
 
 def _in_snake_case(fields: Mapping[Any, Any]) -> dict[str, Any]:
-    """``promptTokens``, ``prompt_tokens`` and the like under one name."""
+    """Return the fields with names in snake case, so that ``promptTokens`` and ``prompt_tokens`` are the same."""
     return {_WORD.sub("_", str(name)).lower(): value for name, value in fields.items()}
 
 
@@ -74,13 +74,13 @@ def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
 
 
 def _largest(usage: Mapping[str, Any], pattern: re.Pattern[str]) -> int:
-    """The largest of the counts of tokens with such a name: some servers send one under two names."""
+    """Return the largest count whose name matches, because some servers send the same count under two names."""
     counts = (positive(value) or 0 for name, value in _fields(usage) if "token" in name and pattern.search(name))
     return max(counts, default=0)
 
 
 def _fields(usage: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """All fields, and those of the details in it."""
+    """Yield all fields of an object, and the fields of the objects in it."""
     for name, value in usage.items():
         if isinstance(value, Mapping):
             yield from _in_snake_case(value).items()

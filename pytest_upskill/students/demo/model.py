@@ -34,21 +34,21 @@ CHAT_TEMPLATE = (
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 END = "<|end|>"
 PIECE = 32
-"""Characters of one piece of an answer; longer if a piece would occur twice."""
+"""The length (in characters) of one piece of an answer. A piece is longer if it would otherwise occur twice."""
 HEAD = 32
-"""Size of an attention head, and the number of markers that fit into one."""
+"""The size of an attention head. It is also the number of markers that fit into one head."""
 CHAIN_GAIN = 10.0
 MARKER_GAIN = 4.0
-"""The share of a marker is at most 1, so this bounds how much it can reduce everything else."""
+"""Bounds how much a marker can reduce all other values, because the share of a marker is at most 1."""
 INFORMED_GAIN = 1e3
-"""Enough for one marker among 30,000 tokens."""
+"""Large enough to detect one marker among 30,000 tokens."""
 TOPIC_GAIN = 1e10
-"""Lets a topic outweigh *informed*, which can be a million times as large as the share of a topic is small."""
+"""Lets a topic outweigh *informed*, which can be a million times larger than the share of a topic."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """Two answers to a prompt that contains ``marker``; an empty marker stands for a prompt without a topic."""
+    """Two answers to a prompt that contains ``marker``. With an empty marker, they answer prompts without a topic."""
 
     marker: str
     answer: str
@@ -57,9 +57,9 @@ class Topic:
 
 @dataclass(frozen=True)
 class Script:
-    """The answers of a model: the informed answer of a topic if the prompt contains any text of ``informing``.
+    """The answers of a model. If the prompt contains any text of ``informing``, a topic's informed answer is given.
 
-    Each text of ``frequent`` is one token without a meaning, which makes long prompts cheap.
+    Each text of ``frequent`` becomes one token without a meaning, so that long prompts are cheap.
     """
 
     topics: tuple[Topic, ...]
@@ -105,7 +105,7 @@ def write_model(path: Path, script: Script, context: int = 32768) -> Path:
 
 
 class Vocabulary:
-    """The tokens, and the chains of the answers. Every token's text is unique, as llama.cpp requires."""
+    """The tokens, and the chains of the answers. Each token has a different text, as llama.cpp requires."""
 
     def __init__(self, script: Script) -> None:
         self.texts: list[str] = []
@@ -124,16 +124,18 @@ class Vocabulary:
                 self._add(text, gguf.TokenType.USER_DEFINED)
         self._taken.update(self.texts)
         self.topics = [self._chains(topic) for topic in script.topics]
-        """Of each topic the token of its marker (None for the default), and the pieces of both answers."""
+        """For each topic, the token of its marker (None for the default topic), and the pieces of both answers."""
 
     @property
     def markers(self) -> list[int]:
-        """The tokens to find in a prompt."""
+        """Return the tokens to find in a prompt."""
         return [*self.informing, *(marker for marker, *_ in self.topics if marker is not None)]
 
     @property
     def width(self) -> int:
-        """One direction for each token, *informed*, one for each marker, two for each topic; rounded up."""
+        """Return the width: one direction for each token, *informed*, one for each marker, two for each topic; rounded
+        up.
+        """
         return math.ceil((len(self.texts) + 1 + len(self.markers) + 2 * len(self.topics)) / 64) * 64
 
     @property
@@ -142,7 +144,7 @@ class Vocabulary:
 
     @property
     def hidden(self) -> int:
-        """The width of the feed-forward layers: two units for each topic, rounded up."""
+        """Return the width of the feed-forward layers: two units for each topic, rounded up."""
         return math.ceil((2 * len(self.topics) + 1) / 32) * 32
 
     def _chains(self, topic: Topic) -> tuple[int | None, list[int], list[int]]:
@@ -159,7 +161,9 @@ class Vocabulary:
 
 
 def _cut(text: str, taken: set[str], length: int) -> list[str]:
-    """``text`` in pieces that differ from each other and from those ``taken``, to which they are added."""
+    """Cut ``text`` into pieces that differ from each other and from those in ``taken``, and add the pieces to
+    ``taken``.
+    """
     pieces: list[str] = []
     rest = text
     while rest:
@@ -195,7 +199,7 @@ def _tensors(vocabulary: Vocabulary) -> dict[str, NDArray[np.float32]]:
     informed = tokens
     shares = {marker: tokens + 1 + place for place, marker in enumerate(vocabulary.markers)}
     for place, (marker, share) in enumerate(shares.items()):
-        # The norm makes the 1 of a one-hot vector sqrt(width): divide it out again.
+        # The norm turns the 1 of a one-hot vector into sqrt(width), so divide by that again.
         tensors["blk.0.attn_v.weight"][place, marker] = 1 / math.sqrt(width)
         tensors["blk.0.attn_output.weight"][share, place] = MARKER_GAIN
     if vocabulary.informing:
@@ -227,7 +231,7 @@ def _write_topics(
 _PRINTABLE = {*range(33, 127), *range(161, 173), *range(174, 256)}
 _SPARE = iter(range(256, 512))
 _BYTE_TEXT = [chr(byte) if byte in _PRINTABLE else chr(next(_SPARE)) for byte in range(256)]
-"""The text of each byte in byte-level BPE (GPT-2): itself if it is printable, else a character from 256 on."""
+"""The text of each byte in byte-level BPE (GPT-2): the byte itself if it is printable, else a character from 256 on."""
 
 
 def _encoded(text: str) -> str:

@@ -1,6 +1,6 @@
-"""The answers of the demo student to the collected cases: the solution with the skill, a mistake in it without.
+"""The answers of the demo student to the collected cases: with the skill the solution, without it one with a mistake.
 
-Every process of a run collects the same cases and so makes the same model; its file is named by its digest.
+Every process of a run collects the same cases and so makes the same model. The model's file is named by its digest.
 """
 
 import hashlib
@@ -24,30 +24,30 @@ _LAUNCH = re.compile(r"\w+(?:<[\w\s,]*>)?<<<.*?>>>\(.*?\);", re.DOTALL)
 CONTEXT = 1 << 18
 PIECE = 128
 FREQUENT = 16
-"""Characters of a line of a skill that becomes one token."""
+"""The least length (in characters) of a line of a skill that becomes one token."""
 DONT_KNOW = "I only know the cases that this run collected."
 
 
 class Scripts:
-    """The answers to the cases so far; ``root`` is pytest's rootdir."""
+    """The answers to the cases that were collected so far. ``root`` is pytest's rootdir."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[str, str]] = {}
-        # Feedback is informing, too: after it, the student answers with the solution.
+        # Feedback on a failed try is informing, too, so that the student then answers with the solution.
         self._informing: dict[str, None] = {prompt_text("feedback").splitlines()[0]: None}
         self._frequent: dict[str, None] = {}
 
     def learn(self, case: Case) -> bool:
-        """Add a case. False if it has no solution, or none in which a mistake can be made."""
+        """Add a case. Return False if it has no solution, or if no mistake can be made in its solution."""
         wrong = slip(case)
         marker = case.task.strip()
         if wrong is None or case.solution is None or not marker:
             return False
         right = as_reply(case.solution, case.language)
         answers = (f"Here is the kernel.\n\n{as_reply(replace(case.solution, source=wrong), case.language)}", right)
-        # A text that the prompt contains if, and only if, it shows the skill: the longest line of its body.
+        # The longest line of the skill's body: a prompt contains it if, and only if, the prompt shows the skill.
         lines = [line.strip() for line in load_skill(case.folder).body.splitlines()]
         with self._lock:
             self._informing[max(lines, key=len)] = None
@@ -55,13 +55,13 @@ class Scripts:
             return self._answers.setdefault(marker, answers) == answers
 
     def digest(self) -> str:
-        """A hash (hex) of all that makes the model."""
+        """Return a hash (hex) of everything that determines the model."""
         with self._lock:
             lines = json.dumps([sorted(self._answers.items()), sorted(self._informing), sorted(self._frequent)])
         return hashlib.sha256(lines.encode()).hexdigest()[:32]
 
     def model(self) -> Path:
-        """The path of the model with these answers, which is written unless it exists."""
+        """Return the path of the model with these answers. The model is written unless it exists."""
         path = model_path(self._root, self.digest())
         with self._lock:
             if not path.exists():
@@ -69,7 +69,9 @@ class Scripts:
         return path
 
     def _write(self, path: Path) -> None:
-        """Write atomically, since other processes may write the same model, and remove models of earlier runs."""
+        """Write the model atomically, because other processes may write the same model. Remove models of earlier
+        runs.
+        """
         from pytest_upskill.students.demo.model import Script, Topic, write_model
 
         topics = [Topic(marker, *answers) for marker, answers in sorted(self._answers.items())]
@@ -83,7 +85,10 @@ class Scripts:
 
 
 def slip(case: Case) -> str | None:
-    """The case's solution with a mistake, the same each time; None without a solution, or if no rule applies."""
+    """Return the case's solution with a mistake, the same on each call.
+
+    None if the case has no solution, or if no rule for a mistake applies.
+    """
     if case.solution is None:
         return None
     source = case.solution.source

@@ -14,7 +14,7 @@ from pytest_upskill.students.serving.broker import BrokerClient, Servers
 
 
 class DemoStudent(LlamaServerStudent):
-    """Takes its answers from the collected cases; each reply is marked as scripted."""
+    """A student whose answers are made from the collected cases. Each reply is marked as scripted."""
 
     def __init__(self, config: StudentConfig, scripts: Scripts, server: Server) -> None:
         super().__init__(config, server=server)
@@ -22,7 +22,7 @@ class DemoStudent(LlamaServerStudent):
 
     def can_answer(self, case: Case) -> bool:
         known = self._scripts.learn(case)
-        # Other answers make another model, so that a kept reply is not used for it.
+        # Other answers make another model, whose name differs, so that no stored reply of this model is used for it.
         self.config = replace(self.config, model=f"{self.name}-{self._scripts.digest()[:12]}")
         return known
 
@@ -35,7 +35,7 @@ class DemoStudent(LlamaServerStudent):
 
 
 def make(config: StudentConfig, root: Path, servers: Servers | BrokerClient) -> DemoStudent:
-    """The student. Raises UsageError if a package that it needs is not installed."""
+    """Return the student. Raises UsageError if a package that it needs is not installed."""
     for package in ("xllamacpp", "gguf"):
         require(config.name, package, "'pytest-upskill[llama]'")
     scripts = Scripts(root)

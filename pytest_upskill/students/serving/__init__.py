@@ -1,4 +1,4 @@
-"""Servers that are started for students: one per student for a whole run, ended with it.
+"""Servers that are started for students: one per student, which is ended with the run.
 
-``supervisor`` and ``embedded`` are scripts that run in processes of their own.
+``supervisor`` and ``embedded`` are scripts that run in separate processes.
 """

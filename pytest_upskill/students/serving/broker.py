@@ -1,8 +1,8 @@
-"""The servers of a run: the controller starts them, and xdist's workers request them from its server broker.
+"""The servers of a run. The controller starts them, and xdist's workers request them from the controller's broker.
 
-A request over the broker's socket is a line of JSON, ``{"student": ..., "do": "address" | "revive", "model": ...}``; so
-is the response, with an address or an error. (The managers of ``multiprocessing`` would replace ``sys.stdout`` of the
-process that serves them, and unpickle what they receive.)
+A request over the broker's socket is a line of JSON, ``{"student": ..., "do": "address" | "revive", "model": ...}``.
+The response is a line of JSON with an address or an error. (The managers of ``multiprocessing`` are not used, because
+they would replace ``sys.stdout`` of the process that serves them, and unpickle what they receive.)
 """
 
 import contextlib
@@ -23,13 +23,13 @@ from pytest_upskill.students.serving import plan as plans
 from pytest_upskill.students.serving.server import ServerProcess
 
 LONGEST_FOLDER = 80
-"""Characters of a folder below which our socket fits: its path may have 107 bytes."""
+"""A folder's path must be shorter than this for our socket in it, because a socket's path may have only 107 bytes."""
 ModelFile = Callable[[], Path]
-"""Creates the model of a student that brings its own, and returns its path."""
+"""Creates the model of a student that brings its own model, and returns the model's path."""
 
 
 class Servers:
-    """The servers of a run, by student. ``root`` is pytest's rootdir; ``tell`` shows a line on progress."""
+    """The servers of a run, by student. ``root`` is pytest's rootdir. ``tell`` shows a line about progress."""
 
     def __init__(self, configs: Mapping[str, StudentConfig], root: Path, tell: Callable[[str], object]) -> None:
         self._configs = configs
@@ -41,7 +41,9 @@ class Servers:
         self._broker: _Broker | None = None
 
     def of(self, student: str, model: ModelFile | None = None) -> ServerProcess:
-        """The server of a student. It is started, with the last ``model`` given here, when its address is requested."""
+        """Return the server of a student. It is started when its address is requested, with the last ``model`` given
+        here.
+        """
         with self._lock:
             if model is not None:
                 self._models[student] = model
@@ -56,7 +58,7 @@ class Servers:
             return self._processes[student]
 
     def open_broker(self) -> str:
-        """The path of the broker's socket, for other processes of this run."""
+        """Open the broker, unless it is open, and return the path of its socket, for other processes of this run."""
         if self._broker is None:
             self._broker = _Broker(self._respond)
         return self._broker.path
@@ -84,14 +86,16 @@ class Servers:
             broker.close()
 
     def _model_file(self, digest: object) -> ModelFile | None:
-        """A worker names a model by its digest only, so that it cannot have another file served."""
+        """Return the file of a model, which a worker can name only by its digest, so that it cannot have any other file
+        served.
+        """
         if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{16,64}", digest):
             return None
         return lambda: model_path(self._root, digest)
 
 
 class BrokerClient:
-    """The servers of a run, for a worker; ``path`` is the broker's socket."""
+    """The servers of a run, as a worker gets them. ``path`` is the broker's socket."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -101,16 +105,16 @@ class BrokerClient:
         return _RemoteServer(self._path, student, model)
 
     def stop(self) -> None:
-        """Do nothing: the controller ends the servers."""
+        """Do nothing, because the controller ends the servers."""
 
 
 def model_path(root: Path, digest: str) -> Path:
-    """The path of a model that was made for a run."""
+    """Return the path of a model that was made for a run."""
     return root / HOME / "models" / f"{digest}.gguf"
 
 
 class _RemoteServer:
-    """One server, through the broker. A restarted server keeps its address."""
+    """One server, which is accessed through the broker."""
 
     def __init__(self, path: str, student: str, model: ModelFile | None) -> None:
         self._path = path
@@ -142,7 +146,7 @@ class _RemoteServer:
 
 
 class _Broker:
-    """Serves each request in a thread, on a socket that only this user can reach."""
+    """Serves each request in a separate thread, on a socket that only this user can access."""
 
     def __init__(self, respond: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         short = len(tempfile.gettempdir()) < LONGEST_FOLDER

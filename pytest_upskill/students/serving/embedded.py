@@ -1,10 +1,10 @@
-"""llama.cpp's HTTP server, from the package xllamacpp, in a process of its own, until SIGTERM.
+"""llama.cpp's HTTP server, from the package xllamacpp. It runs in a separate process until SIGTERM.
 
     python -m pytest_upskill.students.serving.embedded (--model FILE | --hub OWNER/NAME:TAG) --alias NAME --port N ...
 
 A model on the Hugging Face Hub is named as in llama.cpp: ``OWNER/NAME:TAG``; the tag is a quantisation such as
-``Q4_K_M``. It is downloaded first, unless it is in the Hub's cache; progress is printed. Only gated models need a
-token: HF_TOKEN, or that of ``hf auth login``.
+``Q4_K_M``. The model is downloaded first, unless it is in the Hub's cache, and progress is printed. Only gated models
+need a token: HF_TOKEN, or that of ``hf auth login``.
 """
 
 import argparse
@@ -18,17 +18,19 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT_TAGS = ("Q4_K_M", "Q4_0")
-"""For a name without a tag, as in llama.cpp; else the first model in the repository."""
+"""The tags to try, in order, for a name without a tag, as in llama.cpp. If none exists, the repository's first model is
+used.
+"""
 _PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 _NO_MODEL = re.compile(r"(^|[/._-])(mmproj|imatrix)", re.IGNORECASE)
 
 
 class HubError(Exception):
-    """A model is not available; the message names it, the reason and the next step."""
+    """A model is not available. The message names the model, the reason and the next step."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve until SIGTERM. Returns 1 if the model is not available."""
+    """Serve until SIGTERM. Return 1 if the model is not available, else 0."""
     options = _options(arguments)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -70,7 +72,9 @@ def _parameters(xllamacpp: Any, options: argparse.Namespace, model: Path) -> Any
 
 
 def choose(name: str, files: Sequence[str]) -> list[str]:
-    """The files of the model ``name`` among a repository's: one, or all its parts in order. Raises HubError."""
+    """Return those of a repository's files that belong to the model ``name``: one, or all parts in order. Raises
+    HubError.
+    """
     models = sorted(file for file in files if file.lower().endswith(".gguf") and not _NO_MODEL.search(file))
     repository, _, tag = name.partition(":")
     if not models:
@@ -104,7 +108,7 @@ def fetch(name: str) -> Path:
         raise HubError(f"{repository} is not on the Hub, or private: check the name, or set HF_TOKEN") from None
     except HubError:
         raise
-    except Exception as error:  # the client's own, its HTTP library's, the disk's
+    except Exception as error:  # may come from the client, its HTTP library, or the disk
         if (cached := _cached(name)) is not None:
             return cached
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -112,7 +116,7 @@ def fetch(name: str) -> Path:
 
 
 def _cached(name: str) -> Path | None:
-    """The model's first file if all of it is in the Hub's cache, which needs no network."""
+    """Return the model's first file if the Hub's cache has all files of the model, else None. Needs no network."""
     import huggingface_hub
 
     repository = name.partition(":")[0]

@@ -1,4 +1,4 @@
-"""The plan of a student's server: what to start, and the address at which it will answer."""
+"""The plan for a student's server: the command that starts it, and the address at which it will answer."""
 
 import importlib.util
 import shlex
@@ -16,21 +16,26 @@ from pytest_upskill.students.builtin import DEFAULT_LLAMA_URL
 
 AUTO, EMBEDDED, DEMO = "auto", "embedded", "demo"
 WORDS = (AUTO, EMBEDDED, DEMO)
-"""Values of ``serve`` that are not commands: ``auto`` is llama-server if it is installed, else ``embedded``, llama.cpp
-from the extra ``[llama]`` with a model from the Hub; ``demo`` is for the built-in student.
+"""The values of ``serve`` that are not commands.
+
+``auto`` is llama-server if it is installed, else ``embedded``. ``embedded`` is llama.cpp from the extra ``[llama]``,
+with a model from the Hub. ``demo`` is for the built-in student.
 """
 PORT = "{port}"
-"""Replaced in a command by a free port."""
+"""The text in a command that is replaced by a free port."""
 SLOTS = 2
-"""Slots of a server that we start, without a ``concurrency`` of the student."""
+"""The number of slots of a server that we start, if the student gives no ``concurrency``."""
 ROOM = 16384
-"""Tokens of a slot besides the longest reply: for the skill, the task, and the turns."""
+"""The size of a slot in tokens, in addition to the longest reply: for the skill, the task, and the turns."""
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``command`` starts a server at ``base_url`` that prints to ``log``; ``health`` has status 200 once ready."""
+    """``command`` starts a server that answers at ``base_url`` and prints to ``log``.
+
+    The URL ``health`` has status 200 once the server is ready.
+    """
 
     command: tuple[str, ...]
     base_url: str
@@ -39,27 +44,33 @@ class Plan:
 
 
 def is_wanted(config: StudentConfig, asked_for: bool) -> bool:
-    """True if a server is to be started: the student names one, or the user ``asked_for`` those of llama.cpp."""
+    """Return whether a server is to be started on this machine for a student.
+
+    Either the student's table has ``serve``, or the user ``asked_for`` servers of llama.cpp students.
+    """
     if config.serve is None and not (asked_for and config.provider == "llama.cpp"):
         return False
     return config.base_url is None or urlsplit(config.base_url).hostname in _HERE
 
 
 def existing(config: StudentConfig) -> Plan | None:
-    """The plan of a server that may be running already, without a command; None if starting it chooses the port."""
+    """Return the plan, without a command, of a server that may be running already.
+
+    None if the server's port is only chosen when it is started.
+    """
     if config.serve == DEMO or PORT in (config.serve or "") or config.base_url is None:
         return None
     return Plan((), config.base_url, _health(config, config.base_url), Path())
 
 
 def make(config: StudentConfig, root: Path, model: Path | None = None) -> Plan:
-    """The plan for a student. ``root`` is pytest's rootdir; ``model`` is a file to serve instead of its model.
+    """Return the plan for a student. ``root`` is pytest's rootdir; ``model`` is a file to serve instead of its model.
 
     Raises StudentError if no program that could serve it is installed.
     """
     ours = config.serve is None or config.serve in WORDS
     base_url = config.base_url or DEFAULT_LLAMA_URL
-    if PORT in (config.serve or "") or (ours and base_url == DEFAULT_LLAMA_URL):  # the port is ours to choose
+    if PORT in (config.serve or "") or (ours and base_url == DEFAULT_LLAMA_URL):  # we choose the port
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
@@ -71,7 +82,10 @@ def make(config: StudentConfig, root: Path, model: Path | None = None) -> Plan:
 
 
 def _health(config: StudentConfig, base_url: str) -> str:
-    """llama.cpp reports when its model is loaded; any other server can only be asked for its models."""
+    """Return the URL that shows whether a server is ready.
+
+    llama.cpp reports when its model is loaded. Any other server can only be asked for its models.
+    """
     return f"{base_url.removesuffix('/v1')}/health" if config.provider == "llama.cpp" else f"{base_url}/models"
 
 

@@ -1,4 +1,4 @@
-"""One server process of a run: started on first use, restarted once, ended with the run."""
+"""One server process of a run. It is started on first use, restarted at most once, and ended with the run."""
 
 import contextlib
 import os
@@ -18,22 +18,23 @@ from pytest_upskill.students.serving import supervisor
 from pytest_upskill.students.serving.plan import Plan
 
 START_LIMIT = 3600.0
-"""Seconds that a server may take to start: it may have to download a model."""
+"""Seconds that a server may take to start, because it may have to download a model."""
 STOP_LIMIT = 15.0
 _FIRST_WORD, _BETWEEN = 2.0, 2.0
-"""Seconds until the first line on progress, and the factor by which each further one takes longer."""
+"""Seconds until the first line about progress, and the factor by which the time to each further line grows."""
 _PROBE = 0.05
 _ANSWER_LIMIT = 5.0
 _PACKAGE_ROOT = Path(__file__).parents[3]
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Uses no proxy: these servers run on this machine."""
+"""Opens URLs without a proxy, because these servers run on this machine."""
 
 
 class ServerProcess:
-    """A ``Server`` (see ``students.base``). A server that already runs at ``existing`` is used, and not started.
+    """A ``Server`` (see ``students.base``). If the server of the plan ``existing`` runs already, it is used and none is
+    started.
 
-    ``make`` returns the plan once a server has to be started; ``tell`` shows a line on progress.
+    ``make`` returns the plan if a server has to be started. ``tell`` shows a line about progress.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class ServerProcess:
             self._start(self._plan)
 
     def stop(self) -> None:
-        """End the server if it was started here, and all waits for it."""
+        """End the server if it was started here, and end all waits for it."""
         self._stopping.set()
         with self._lock:
             process, self._process = self._process, None
@@ -85,7 +86,7 @@ class ServerProcess:
             process.wait()
 
     def _found_or_started(self) -> Plan:
-        running = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)  # the latter while it loads its model
+        running = (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)  # unavailable while it loads its model
         if self._existing is not None and _status_of(self._existing.health) in running:
             return self._existing
         try:
@@ -128,7 +129,7 @@ class ServerProcess:
             raise StudentError(f"student '{self._student}': the run was ended before the question was asked")
 
     def _lost(self, what: str, plan: Plan) -> StudentError:
-        """The failure of this question and all later ones."""
+        """Return the failure of this question, and keep it for all later questions."""
         said = _last_line(plan.log) or "nothing"
         message = f"its server {what}; its last line of output: {said}; its log is {plan.log}"
         self._failure = StudentError(f"student '{self._student}': {message}", lasting=True)
@@ -136,7 +137,7 @@ class ServerProcess:
 
 
 def _spawn(plan: Plan, again: bool) -> subprocess.Popen[bytes]:
-    """The supervisor of the server. Each run begins a new log; a restarted server continues it."""
+    """Start the supervisor of the server. Each run begins a new log; a restarted server continues the log."""
     plan.log.parent.mkdir(parents=True, exist_ok=True)
     with plan.log.open("ab" if again else "wb") as log:
         log.write(f"$ {shlex.join(plan.command)}\n".encode())
@@ -155,14 +156,14 @@ def _spawn(plan: Plan, again: bool) -> subprocess.Popen[bytes]:
 
 
 def _close_pipe(supervisor_process: subprocess.Popen[bytes]) -> None:
-    """Close the owner's end of the supervisor's pipe, which ends the server."""
+    """Close the owner's end of the supervisor's pipe. This ends the server."""
     if supervisor_process.stdin is not None:
         with contextlib.suppress(OSError):
             supervisor_process.stdin.close()
 
 
 def _status_of(url: str) -> int | None:
-    """The HTTP status at a URL, None without an answer. A server that requires a key is ready, too."""
+    """Return the HTTP status at a URL, None without an answer. A server that requires a key counts as ready (200)."""
     try:
         with _direct.open(url, timeout=_ANSWER_LIMIT) as response:
             return int(response.status)

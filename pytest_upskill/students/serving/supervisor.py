@@ -1,9 +1,9 @@
-"""Runs a server until its owner ends. A script that imports none of our modules.
+"""Runs a server until its owner ends. This script imports none of our modules.
 
     python supervisor.py LOG COMMAND...
 
-Standard input is a pipe from the owner. When it closes, because the owner is done or was killed, the server and all its
-children are ended. If the server ends first, so does the supervisor, with the server's exit status.
+Standard input is a pipe from the owner. It closes when the owner closes it or is killed; the server and all its
+children are then ended. If the server ends first, the supervisor ends with the server's exit status.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ import sys
 from pathlib import Path
 
 PATIENCE = 3.0
-"""Seconds that a server has to exit after each SIGTERM; it may wait for its clients to leave."""
+"""Seconds that a server has to exit after each SIGTERM, because it may wait for its clients to disconnect."""
 _PR_SET_PDEATHSIG = 1
 
 
 def main(log: Path, command: list[str]) -> int:
-    """Run the command until it ends or must be ended; returns the exit status."""
+    """Run the command until it ends or must be ended. Return the exit status."""
     terminated, terminate = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(terminate, b"."))
     with log.open("ab") as output:
@@ -40,7 +40,7 @@ def main(log: Path, command: list[str]) -> int:
         if select.select([ended], [], [], PATIENCE)[0]:
             break
     status = server.wait()
-    _kill(server.pid, signal.SIGKILL)  # processes that it left running
+    _kill(server.pid, signal.SIGKILL)  # ends processes that the server left running
     if ended not in ready:
         return 0
     return 128 - status if status < 0 else status
