@@ -1,10 +1,10 @@
-"""The exceptions of this package, in one tree. It imports nothing else of the package.
+"""The exceptions of this package, in one tree. This module imports nothing else of the package.
 
     UpskillError
     ├── UsageError            an option, an ini value or a students table with a wrong value
     ├── SkillError            a SKILL.md that breaks the specification
     ├── CaseError             a case that is invalid, or cannot be judged
-    │   └── NotACase          a Markdown file beside cases that is not a case
+    │   └── NotACase          a Markdown file in a folder of cases that is not a case
     ├── BudgetStopped         the next reply could exceed the remaining budget
     └── InfrastructureError   machine, tool or server failed: never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
@@ -12,7 +12,7 @@
         ├── ToolchainError    a compiler, or another program that is called, is missing or broken
         └── SandboxError      a sandboxed process could not be started or fed
 
-Every message names the value, the rule that it broke, and the next step.
+Every message names the wrong value, the rule that the value broke, and what to do next.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class UsageError(UpskillError):
 
 
 def shown_path(path: Path) -> str:
-    """A path as messages show it: as seen from the working directory, or absolute for one outside of it."""
+    """A path as messages show it: relative to the working directory, or absolute if the path is outside of it."""
     shown = os.path.relpath(path)
     return str(path) if shown.startswith("..") else shown
 
 
 class LocatedError(UpskillError):
-    """An error with a place: ``path:line: message``, the path as seen from the working directory.
+    """An error with a place. Its text is ``path:line: message``, with the path relative to the working directory.
 
-    ``line`` is 1-based, or None for the whole file.
+    ``line`` is 1-based. It is None if the error concerns the whole file.
     """
 
     def __init__(self, message: str, path: Path | None = None, line: int | None = None) -> None:
@@ -59,15 +59,15 @@ class SkillError(LocatedError):
 
 
 class CaseError(LocatedError):
-    """A case that is invalid or cannot be judged: an authoring error, shown as one failed item."""
+    """A case is invalid or cannot be judged. This is the author's error, and is reported as one failed item."""
 
 
 class NotACase(CaseError):
-    """A Markdown file in ``evals/`` that another tool uses: worth a note, and no failure."""
+    """A Markdown file in ``evals/`` belongs to another tool. It is noted, and is not a failure."""
 
 
 class BudgetStopped(UpskillError):
-    """No model was queried: the reply could exceed a limit of the user."""
+    """No model was queried, because the reply could have exceeded the user's limit on cost or tokens."""
 
 
 class InfrastructureError(UpskillError):
@@ -75,7 +75,7 @@ class InfrastructureError(UpskillError):
 
 
 class StudentError(InfrastructureError):
-    """A student did not answer. ``lasting``: the next request would most likely fail in the same way."""
+    """A student did not answer. ``lasting`` is true if the next request would most likely fail in the same way."""
 
     def __init__(self, message: str, lasting: bool = False) -> None:
         super().__init__(message)
@@ -83,7 +83,7 @@ class StudentError(InfrastructureError):
 
 
 class NotAnswered(StudentError):
-    """A student that answers from files has no reply for a trial after the first: it answered fewer times."""
+    """A student that answers from files has no reply for a trial after the first, because it has fewer replies."""
 
 
 class ToolchainError(InfrastructureError):

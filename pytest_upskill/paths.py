@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 
 HOME = ".upskill"
-"""The folder in pytest's rootdir for what runs keep."""
+"""The folder in pytest's rootdir in which runs store their files."""
 GENERATED = ".upskill-gen.json"
 """The file in a skill's ``evals/`` in which ``upskill-gen`` records who wrote which case."""
 
@@ -26,7 +26,10 @@ def home(root: Path) -> Path:
 
 
 def cache_folder() -> Path:
-    """``UPSKILL_CACHE_DIR``, else pytest-upskill's folder in the user's caches. It may not exist yet."""
+    """The cache folder: ``UPSKILL_CACHE_DIR``, or else pytest-upskill's folder in the user's caches.
+
+    The folder may not exist yet.
+    """
     chosen = os.environ.get("UPSKILL_CACHE_DIR")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -36,7 +39,10 @@ def cache_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """``UPSKILL_STATE_DIR``, else pytest-upskill's folder in the user's state. It may not exist yet."""
+    """The state folder: ``UPSKILL_STATE_DIR``, or else pytest-upskill's folder among the user's state folders.
+
+    The folder may not exist yet.
+    """
     chosen = os.environ.get("UPSKILL_STATE_DIR")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -46,18 +52,21 @@ def state_folder() -> Path:
 
 
 def component(name: str) -> str:
-    """``name`` as the name of one file or folder: no separators, no leading dot, never empty.
+    """A name for one file or folder, made from ``name``. It has no separators and no leading dot, and is never empty.
 
-    Valid file names are unchanged, so that people find their files.
+    A ``name`` that is a valid file name is returned unchanged, so that people find their files.
     """
     safe = _UNSAFE.sub("-", name)
     return re.sub(r"^\.+", lambda dots: "_" * len(dots.group()), safe) or "_"
 
 
 def write_atomically(path: Path, text: str | bytes) -> None:
-    """Replace a file at once: readers see all of the old text or all of the new. Line ends stay as they are."""
+    """Replace a file in one step, so that readers see either the whole old text or the whole new text.
+
+    Line ends stay as they are.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Half of a surrogate pair, which a server may send, cannot be encoded.
+    # A text from a server can contain half of a surrogate pair, which cannot be encoded.
     data = text if isinstance(text, bytes) else text.encode("utf-8", errors="replace")
     temporary = path.with_name(f".writing-{secrets.token_hex(8)}")
     try:

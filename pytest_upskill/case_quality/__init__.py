@@ -1,1 +1,1 @@
-"""The quality of cases: self-check, wrong results, mutants of the solution, suggestions."""
+"""Checks the quality of cases by self-checks, wrong results and mutants of the solution, and suggests changes."""

@@ -1,4 +1,4 @@
-"""Builds mutants of a solution, in threads, runs earlier ones meanwhile, and counts those that its case kills."""
+"""Builds mutants of a solution in threads, runs those that are built already, and counts those that the case kills."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from pytest_upskill.oracle.shrink import elements_of
 from pytest_upskill.records import Answer, Build, MutationScore, SurvivingMutant
 
 ORDERS = 2
-"""How often a call is repeated in another order of threads."""
+"""The number of times that a call is repeated, each time in another order of threads."""
 _AGAIN_EVERY = 5
-"""One of five small examples is repeated."""
+"""One in five small examples is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An example, the bytes of the right kernel's results, and how long its call took (s)."""
+    """An example, the bytes of the solution's results on it, and how long the solution's call took (s)."""
 
     prepared: Prepared
     outputs: Mapping[str, bytes]
@@ -40,12 +40,12 @@ class Kept:
 
     @classmethod
     def of(cls, prepared: Prepared, answer: Answer) -> Kept:
-        """With a right kernel's answer."""
+        """Keep an example with the solution's answer."""
         return cls(prepared, {name: bytes(data) for name, data in answer.outputs.items()}, answer.seconds)
 
 
 def selected(kept: Sequence[Kept]) -> list[Kept]:
-    """All small examples and one large one: large ones take long, and a second one hardly finds more."""
+    """All small examples and one large example. A second large one would take long and seldom kill more mutants."""
     small = [one for one in kept if _is_small(one)]
     return [*small, *[one for one in kept if not _is_small(one)][:1]]
 
@@ -55,8 +55,10 @@ def _is_small(one: Kept) -> bool:
 
 
 def kill_check(kept: Sequence[Kept], run: Run, repeat: Repeat, *, atomics: bool = False) -> bool | None:
-    """None for a killed mutant, which fails an example; for a survivor, whether all its results had the bits of
-    the right kernel's, so that the two may be equivalent.
+    """Run a mutant on the examples. Return None if it fails an example, and so is killed.
+
+    For a survivor, return whether all its results had the same bits as the solution's, so that the two may be
+    equivalent.
     """
     unseen = True
     again: list[tuple[Kept, Mapping[str, Buffer]]] = []
@@ -84,15 +86,15 @@ def _differ(one: Mapping[str, Buffer], other: Mapping[str, Buffer]) -> bool:
 
 
 MUTANTS = 12
-"""The most mutants of a case that are counted."""
+"""At most this many mutants of a solution are counted."""
 _SPARE = 12
-"""Further mutants, in place of those that do not compile or have the solution's machine code."""
+"""At most this many more mutants replace those that do not compile or have the same machine code as the solution."""
 _LEAST_SECONDS = 1.0
 _TIMES_SLOWER = 20
 _ADVICE_EXAMPLES = 4
-"""Three small ones and a large one, for each change of the case that is tried."""
+"""The number of examples on which a change of the case is tried: three small ones and a large one."""
 _ADVISED = 4
-"""Surviving mutants for which changes of the case are tried."""
+"""Changes of the case are tried for at most this many surviving mutants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,10 @@ class _Survivor:
 
 
 class MutationRun:
-    """One case's mutants. ``kept`` are its examples of the first dtype; no call takes longer than ``limit`` (s)."""
+    """Runs the mutants of one case's solution.
+
+    ``kept`` are the case's examples of its first dtype. A mutant's call may take at most ``limit`` seconds.
+    """
 
     def __init__(
         self, subject: Subject, machine: Machine, kept: list[Kept], limit: float, open_runner: OpenRunner
@@ -115,11 +120,14 @@ class MutationRun:
         self._first = subject.of_first_dtype()
         self._limit = limit
         slowest = max((one.seconds for one in self._kept), default=0.0)
-        self._timeout = min(limit, max(_LEAST_SECONDS, _TIMES_SLOWER * slowest))  # of each endless mutant
+        self._timeout = min(limit, max(_LEAST_SECONDS, _TIMES_SLOWER * slowest))  # each endless mutant takes so long
         self._source, self._line = case.solution.source, case.solution.line
 
     def score(self, solution: Build) -> MutationScore:
-        """The score of the mutants. ``solution`` is the solution's build for all dtypes. Raises InfrastructureError."""
+        """Run the mutants and return the score. ``solution`` is the solution's build for all dtypes.
+
+        Raises InfrastructureError.
+        """
         surviving: list[_Survivor] = []
         killed = equivalent = 0
         with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
@@ -146,7 +154,7 @@ class MutationRun:
         return self._first.build(source, self._machine)
 
     def _built(self, threads: ThreadPoolExecutor) -> Iterator[tuple[SourceMutant, Build]]:
-        """The mutants that compile, in order, each with its build. One build per CPU core is in progress."""
+        """The mutants that compile, in order, each with its build. As many builds run at once as the CPU has cores."""
         candidates = iter(self._full.language.mutants(self._source, MUTANTS + _SPARE, case_seed(self._case)))
         waiting: deque[tuple[SourceMutant, Future[Build]]] = deque()
 
@@ -166,7 +174,7 @@ class MutationRun:
             return kill_check(kept, executor.call, executor.repeat, atomics=self._case.atomics)
 
     def _advice(self, surviving: list[_Survivor], solution: Build) -> dict[int, str]:
-        """The change of the case that kills each mutant, by the mutant's number. Each change was tried."""
+        """The change of the case that kills each mutant, by the mutant's number. Each change was tried and works."""
         told: dict[int, str] = {}
         with closing(self._open_runner(self._case)) as runner:
             for change in changes(self._case, self._case.dtypes[0]):
@@ -180,7 +188,7 @@ class MutationRun:
         return told
 
     def _examples(self, runner: ReferenceRunner, solution: Build) -> list[Kept]:
-        """Examples of a changed case on which the solution is right; none if the change makes the case invalid."""
+        """Examples of a changed case on which the solution is right. Empty if the change makes the case invalid."""
         found: list[Kept] = []
         try:
             with isolated(), self._full.execute(solution, self._machine, self._limit) as executor:

@@ -1,8 +1,9 @@
-"""Case quality: a case must accept its own solution and reject wrong results, and its result must depend on its inputs.
+"""Checks a case: it must accept its own solution and reject wrong results, and its result must depend on its inputs.
 
-A mutant that the drawn examples do not kill, but another input of the case's domain does, adds this input to what
-students are judged on. If none was found, it is advice; constants, inputs returned and results that hardly depend on
-the inputs are complaints. Both come with a change of the case that kills the mutant, which was tried.
+Wrong results are called mutants. If the drawn examples do not kill a mutant, further inputs that the case allows are
+tried. An input that kills the mutant is added to the examples on which students are judged. If none kills it, the case
+gets advice or, for the worst mutants (constants, a returned input, results of other inputs), a failed assertion. Both
+name a change of the case that kills the mutant, if one was tried and works.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ _TIMES = 4
 _EXAMPLES = 12
 _MORE_EXAMPLES = 60
 _LARGEST = 1 << 17
-"""Elements of the large examples."""
+"""The number of elements of large examples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A changed copy of a case; ``said`` describes it in messages, after "this is fixed"."""
+    """A changed copy of a case. ``said`` describes the change in messages, after "this is fixed"."""
 
     said: str
     case: Case
@@ -77,15 +78,16 @@ def _other_values(case: Case, dtype: str) -> Iterator[Change]:
 
 
 def suggestions(runner: ReferenceRunner, layout: CallLayout, spoiled: Sequence[Spoiled]) -> dict[Spoiled, str]:
-    """The change (``Change.said``) with which the case kills each mutant; mutants that no change kills are absent. All
-    mutants are tried with the dtype of the first one.
+    """For each mutant, the change (``Change.said``) with which the case kills it.
+
+    Mutants that no change kills are absent. All mutants are tried with the dtype of the first one.
     """
     found: dict[Spoiled, str] = {}
     dtype = spoiled[0][2] or runner.case.dtypes[0]
     for change in changes(runner.case, dtype):
         if not (left := {one for one in spoiled if one not in found}):
             break
-        # A change can make the case invalid, by its conditions or in its reference.
+        # A change can violate the case's conditions, or make its reference fail.
         with suppress(UpskillError, ValueError):
             found |= dict.fromkeys(_dying(change, runner, layout, dtype, left), change.said)
     return found
@@ -103,8 +105,9 @@ def _dying(change: Change, runner: ReferenceRunner, layout: CallLayout, dtype: s
 
 
 def drawn(runner: ReferenceRunner, layout: CallLayout, dtype: str, count: int) -> Iterator[Prepared]:
-    """Examples of a dtype, prepared for ``layout``; the large ones are in the upper half of the dims' ranges, in turn.
-    Call it within ``isolated``.
+    """Draw examples of a dtype and prepare them for ``layout``. Call this within ``isolated``.
+
+    In large examples, different combinations of dims are in the upper half of their ranges.
     """
     case, runner.layout = runner.case, layout
     uppers = upper_halves(case, runner.outputs, _LARGEST)
@@ -124,7 +127,7 @@ VARIES = "varies"
 
 
 def case_seed(case: Case) -> int:
-    """The seed of a case's self-check. It depends on the case only, so that the result can be cached."""
+    """The seed of a case's self-check. It depends only on the case, so that the result can be cached."""
     return stable_hash("self-check", case.name, case.text_hash)
 
 
@@ -136,10 +139,12 @@ def check(
     watch: Watch | None = None,
     open_runner: OpenRunner = in_this_process,
 ) -> CaseQuality:
-    """Judge the solution behind ``run`` (None: there is none), and try every wrong result on its examples, which
-    ``watch`` gets, too. ``open_runner`` opens what runs the case's Python. Raises CaseError, and what ``run`` raises.
+    """Judge the solution behind ``run`` (None: there is no solution), and try every mutant on the examples.
+
+    ``watch`` is called with each of these examples. ``open_runner`` opens the runner of the case's Python. Raises
+    CaseError, and whatever ``run`` raises.
     """
-    # Keeps the calls as well: the id of an object that no longer exists can be used again.
+    # The calls are kept, because the id of an object that no longer exists can be used again.
     exact: dict[int, tuple[Call, Answer]] = {}
 
     def see(prepared: Prepared) -> None:
@@ -193,7 +198,7 @@ def _solution(judgement: Judgement) -> tuple[Assertion, ...]:
 
 
 def _failed_on(prepared: Prepared, answer: Answer) -> Assertion | None:
-    """The assertion for a solution that fails on an added example."""
+    """The failed assertion if the solution fails on an added example, otherwise None."""
     place = f"(on {prepared.example})"
     for finding in answer.findings:
         return solution_fails(finding.assertion, f"{finding.message} {place}")
@@ -203,7 +208,10 @@ def _failed_on(prepared: Prepared, answer: Answer) -> Assertion | None:
 
 
 def _added(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> list[Prepared]:
-    """Further examples that kill mutants which survived, and which ``trial`` gets; none for a case that is refused."""
+    """Draw further examples, try the surviving mutants of ``trial`` on them, and return the examples that kill any.
+
+    Empty if the case is refused because of one of the worst mutants.
+    """
     found: list[Prepared] = []
     case, survived = runner.case, _survived(runner.case, layout, trial)
     refused = any(key[0] in REFUSED for key in survived)
@@ -226,7 +234,10 @@ def _survived(case: Case, layout: CallLayout, trial: ResultTrial) -> list[Spoile
 
 
 def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial) -> tuple[list[Assertion], list[str]]:
-    """One assertion for each mutant, over all outputs and dtypes that it was tried on, ``varies`` last; and advice."""
+    """One assertion for each mutant, with ``varies`` last, and the advice.
+
+    An assertion covers all outputs and dtypes on which the mutant was tried.
+    """
     assertions, advice = [], []
     survived = _survived(runner.case, layout, trial)
     helped = _helped(runner, layout, survived)
@@ -254,7 +265,7 @@ def _rejections(runner: ReferenceRunner, layout: CallLayout, trial: ResultTrial)
 
 
 def _either(texts: list[str]) -> str:
-    """The texts as alternatives, with the words that they all begin with once."""
+    """The texts joined by "or". Words with which all texts begin are written only once."""
     words = [text.split() for text in texts]
     shared = 0
     while len({tuple(one[: shared + 1]) for one in words}) == 1 and shared < min(map(len, words)) - 1:
@@ -263,8 +274,10 @@ def _either(texts: list[str]) -> str:
 
 
 def _is_refused(case: Case, trial: ResultTrial, key: Spoiled) -> bool:
-    """Whether a student can exploit that a mutant survives: not if its results are the right ones wherever it was
-    tried, or only the rounding of honest kernels hides the difference.
+    """Whether the case fails because a mutant survived, so that a student could exploit this.
+
+    It does not if the mutant's results were right wherever it was tried, or if they differ by no more than honest
+    kernels differ by rounding. It always does for the mutants in ``REFUSED``.
     """
     return key[0] in REFUSED or (key in trial.differed and ("*" in case.tolerance or key[2] in case.tolerance))
 
@@ -275,7 +288,10 @@ def _advice(complaint: str, change: str | None) -> str:
 
 
 def _helped(runner: ReferenceRunner, layout: CallLayout, survived: list[Spoiled]) -> dict[str, str]:
-    """The change that kills each mutant, by its name; tried on the first output and dtype in which it survived."""
+    """By mutant's name, the change of the case that kills it.
+
+    The change was tried on the first output and dtype in which the mutant survived.
+    """
     first: dict[str, Spoiled] = {}
     for key in survived:
         first.setdefault(key[0], key)
@@ -287,14 +303,14 @@ def _helped(runner: ReferenceRunner, layout: CallLayout, survived: list[Spoiled]
 
 
 def _too_small(case: Case, layout: CallLayout, trial: ResultTrial, output: str, dtype: str) -> bool:
-    """Whether no example had a result of more than one tile, although the case's dims allow larger ones."""
+    """Whether all examples had results of at most one tile, although the case's dims allow larger results."""
     key = (SMALL, output, dtype)
     untried = key not in trial.dead and key not in trial.survived_on
     return untried and trial.outputs[(output, dtype)] > 0 and _may_grow(case, layout, output)
 
 
 def _may_grow(case: Case, layout: CallLayout, output: str) -> bool:
-    """Whether the size of an output depends on a dim with a range; False if it is not known."""
+    """Whether the size of an output depends on a dim with a range. False if the output's shape is not known."""
     ranges = {dim.name for dim in case.dims if isinstance(dim.sizes, Range)}
     own = next((tensor.shape for tensor in case.tensors if tensor.name == output), None)
     told = next((one.shape for one in layout.tensors if one.name == output), None)

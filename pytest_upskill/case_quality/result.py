@@ -12,11 +12,11 @@ SOLUTION = "solution"
 
 @dataclass(frozen=True, slots=True)
 class CaseQuality:
-    """Of a kernel: ``solution`` (if there is one), ``varies`` and ``rejects[...]``; of a text ``solution`` or
-    ``satisfiable``, and ``rejects[empty]``; or why the case itself cannot be judged.
+    """The assertions of a case's self-check, or the reason why the case itself cannot be judged.
 
-    ``more`` are examples that students are judged on besides those that are drawn for them. ``advice`` names mutants
-    that no input of the case's domain was found to kill.
+    A case of a kernel has the assertions ``solution`` (if it has a solution), ``varies`` and ``rejects[...]``. A text
+    case has ``solution`` or ``satisfiable``, and ``rejects[empty]``. Students are judged on the examples ``more`` in
+    addition to drawn examples. ``advice`` names mutants that no input was found to kill.
     """
 
     assertions: tuple[Assertion, ...]
@@ -24,15 +24,15 @@ class CaseQuality:
     more: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     not_run: str = ""
-    """Why the solution could not be judged on this device."""
+    """The reason why the solution could not be judged on this device; empty if it was judged."""
 
     @property
     def problem(self) -> str | None:
-        """Why no student should be queried for this case; None for a good case."""
+        """The reason why no student should be queried for this case. None for a good case."""
         failed = next((one for one in self.assertions if not one.passed), None)
         return failed.message if failed else self.inconclusive
 
 
 def solution_fails(name: str, message: str) -> Assertion:
-    """The assertion for a solution that fails an assertion of replies."""
+    """The failed assertion ``solution``, for a solution that fails the assertion ``name`` of replies."""
     return Assertion(SOLUTION, False, f"its own solution fails {name}: {message}")

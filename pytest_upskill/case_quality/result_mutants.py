@@ -1,8 +1,9 @@
-"""Wrong results that every case must reject, made from right ones without running a kernel.
+"""Makes wrong results that every case must reject. They are made from right results without running a kernel.
 
-Each mutant represents a kernel that some harness accepts: one that writes zeros, returns its input, does not write its
-last row, or returns the results of the call before. One output is wrong at a time. Others make a classic mistake in the
-reference (``reference_mutants``), and may change every output.
+Such a wrong result is called a mutant. It represents a kernel that some harness accepts: for example, a kernel that
+writes zeros, returns its input, does not write its last row, or returns the results of the previous call. These mutants
+change one output at a time. The mutants of ``reference_mutants`` make a classic mistake in the reference, and may
+change every output.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from pytest_upskill.oracle.values import DTYPE
 from pytest_upskill.records import Call, Example, TensorArgument
 
 TILE = 32
-"""Elements that one warp writes: a kernel that writes no more needs neither a second warp nor a loop."""
+"""The number of elements that one warp writes. A kernel that writes no more needs neither a second warp nor a loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The call, the right result, and the flat results of the previous call and of other inputs (empty: none)."""
+    """What mutants are made from: the call, the right result, and the results of the previous call and of other inputs.
+
+    The results of the previous call and of other inputs are flat, and empty if there are none.
+    """
 
     call: Call
     expected: Expected
@@ -36,7 +40,7 @@ class Context:
 
 
 Make = Callable[[Context], torch.Tensor | None]
-"""Makes the wrong result, None if the mutant does not apply."""
+"""A function that makes the wrong result, or returns None if the mutant does not apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def _constant(value: float) -> Make:
 
 
 def _mean(context: Context) -> torch.Tensor | None:
-    """The mean of the expected values; None for a single element, whose mean is the right result."""
+    """The mean of the expected values, at each element. None for a single element, because its mean is right."""
     finite = context.right.to(torch.float64)
     finite = finite[torch.isfinite(finite)]
     if context.right.numel() < 2 or finite.numel() == 0:
@@ -63,7 +67,7 @@ def _mean(context: Context) -> torch.Tensor | None:
 
 
 def _input(context: Context) -> torch.Tensor | None:
-    """The first input, repeated if it is too short; for an in-place tensor its own input."""
+    """The first input, repeated if it is too short. For a tensor that is updated in place, its own input."""
     given = [one for one in context.call.arguments if isinstance(one, TensorArgument) and one.role != "output"]
     own = [one for one in given if one.name == context.expected.name]
     if (first := next(iter((*own, *given)), None)) is None or first.elements == 0:
@@ -87,7 +91,10 @@ def _only_first(count: int) -> Make:
 
 
 def _stale(context: Context, begin: int) -> torch.Tensor:
-    """The right result, but elements from ``begin`` on are those of the previous call, or zeros if there is none."""
+    """The right result, except that elements from ``begin`` on keep the values of the previous call.
+
+    If there was no previous call, they are zero.
+    """
     old = fitted(context.previous, context.right) if context.previous.numel() else torch.zeros_like(context.right)
     mixed = context.right.clone().reshape(-1)
     mixed[begin:] = old.reshape(-1)[begin:]
@@ -95,7 +102,7 @@ def _stale(context: Context, begin: int) -> torch.Tensor:
 
 
 def _last_column(context: Context) -> torch.Tensor | None:
-    """The last column has the values of the one before it."""
+    """The right result, except that the last column has the values of the column before it."""
     if context.right.dim() == 0 or context.right.shape[-1] < 2:
         return None
     shifted = context.right.clone()
@@ -116,9 +123,9 @@ def _other(context: Context) -> torch.Tensor | None:
 
 
 UNVARIED = "other-inputs"
-"""The mutant that survives only if the result does not depend on the inputs."""
+"""The name of the mutant that survives only if the result does not depend on the inputs."""
 SMALL = "first-tile"
-"""The mutant that survives only if results are small."""
+"""The name of the mutant that survives only if all results are small."""
 
 MUTANTS: tuple[ResultMutant, ...] = (
     ResultMutant("zeros", "writes zeros", _constant(0.0)),
@@ -137,22 +144,23 @@ MUTANTS: tuple[ResultMutant, ...] = (
 )
 
 Spoiled = tuple[str, str, str]
-"""A mutant's name, the output that it spoils, and the dtype that is tried; the last two are empty for a mutant of the
-reference, which is killed in any dtype and by any output."""
+"""A mutant's name, the output that the mutant spoils, and the dtype that is tried. Output and dtype are empty for a
+mutant of the reference, because any output in any dtype can kill it."""
 
 REFUSED = ("zeros", "ones", "input", "mean", "previous", UNVARIED)
-"""The mutants that no case may accept. Others are allowed if no input of the case's domain tells them from the right
-result."""
+"""The mutants that no case may accept. A case may accept another mutant if no input that the case allows shows that its
+result is wrong."""
 
 _QUIET = 8
-"""Examples in a row without a surviving mutant of the reference, after which a dtype's others are not tried on them."""
+"""After this many examples of a dtype in a row on which no mutant of the reference survived, the dtype's other examples
+are not tried with these mutants."""
 
 _EQUIVALENT = 1e-12
-"""The relative difference of two results in float64 that may be due to rounding alone."""
+"""Up to this relative difference, two results in float64 may differ by rounding alone."""
 
 
 def fitted(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """``values`` in the shape and dtype of ``like``, repeated if they are too few."""
+    """``values`` in the shape and dtype of ``like``, repeated if there are too few of them."""
     flat = values.reshape(-1)
     times = -(-like.numel() // max(flat.numel(), 1))
     return flat.repeat(times)[: like.numel()].reshape(like.shape).to(like.dtype)
@@ -169,28 +177,31 @@ def right_outputs(expected: tuple[Expected, ...]) -> dict[str, memoryview]:
 
 
 class ResultTrial:
-    """Tries every mutant on one example after the other; a mutant that was killed is not made again."""
+    """Tries all mutants on one example after another. A mutant that was killed is not tried again."""
 
     def __init__(
         self,
         other_results: Callable[[Example], Mapping[str, torch.Tensor]],
         mutated_runs: Callable[[Example, Collection[str]], Sequence[MutatedRun]],
     ) -> None:
-        """``other_results`` gives the exact results of other inputs of the same sizes, by output; ``mutated_runs`` the
-        results of mutants of the reference."""
+        """Start without killed mutants.
+
+        ``other_results`` returns, by output, the exact results of other inputs of the same sizes. ``mutated_runs``
+        returns the results of mutants of the reference.
+        """
         self._other_results, self._mutated_runs = other_results, mutated_runs
         self.dead: set[Spoiled] = set()
         self.said = {mutant.name: mutant.said for mutant in MUTANTS}
-        """What each mutant does, after "a kernel that"."""
+        """By mutant's name, what the mutant does, as messages say it after "a kernel that"."""
         self.differed: set[Spoiled] = set()
-        """The mutants that passed an example with a result other than the right one: the bound is wide there."""
+        """The mutants that passed an example although their result differed from the right one, within the bound."""
         self._same: set[Spoiled] = set()
-        """The mutants of the reference that passed an example since they compute the same in another way."""
+        """The mutants of the reference that passed an example because they compute the same in another way."""
         self._quiet: dict[str, int] = {}
         self.survived_on: dict[Spoiled, int] = {}
         """The number of examples that each surviving mutant passed."""
         self.outputs: dict[tuple[str, str], int] = {}
-        """The most elements that each output had, by output and dtype."""
+        """The largest number of elements that each output had, by output and dtype."""
         self._previous: dict[tuple[str, str], torch.Tensor] = {}
 
     def add(self, prepared: Prepared) -> None:
@@ -245,15 +256,17 @@ class ResultTrial:
 
     @property
     def survived(self) -> list[Spoiled]:
-        """The mutants that passed all examples, in the order of ``said``, without those of the reference that compute
-        the same in another way."""
+        """The mutants that passed all examples, in the order of ``said``.
+
+        Mutants of the reference that compute the same in another way are left out.
+        """
         order = {name: number for number, name in enumerate(self.said)}
         equivalent = self._same - self.differed
         return sorted((key for key in self.survived_on if key not in equivalent), key=lambda key: order[key[0]])
 
 
 def _is_right(expected: tuple[Expected, ...], outputs: Mapping[str, torch.Tensor]) -> bool:
-    """Whether the results of a mutant of the reference pass; False if it gave none, or others of another shape."""
+    """Whether the results of a mutant of the reference pass. False if it has no results, or results of other shapes."""
     if any(one.name not in outputs or outputs[one.name].shape != one.gold.shape for one in expected):
         return False
     made = {one.name: as_bytes(outputs[one.name].to(DTYPE[one.dtype])) for one in expected}

@@ -1,4 +1,4 @@
-"""The self-check of a case: its quality, and how many mutants of its solution it kills. Good results are cached."""
+"""Checks the quality of a case, and how many mutants of its solution the case kills. Good results are cached."""
 
 from __future__ import annotations
 
@@ -28,28 +28,30 @@ if TYPE_CHECKING:
 
 
 class Started(Protocol):
-    """A build that was started; ``result`` waits for it."""
+    """A build that was started. ``result`` waits for the build and returns it."""
 
     def result(self) -> Build: ...
 
 
 Submit = Callable[[Callable[[], Build]], Started]
-"""Starts a build in the background."""
+"""A function that starts a build in the background."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The result of a self-check. ``score`` is None without a solution that runs and passes."""
+    """The result of a self-check. ``score`` is None if the case has no solution that runs and passes."""
 
     quality: CaseQuality
     score: MutationScore | None
     notes: tuple[str, ...] = ()
-    """The quality's advice, and remarks on the case."""
+    """The advice of ``quality``, and remarks on the case."""
 
 
 class SelfCheck:
-    """Checks cases, each once. For the main thread. ``timeout`` (s) is for each call of a solution; ``open_runner``
-    opens what runs the Python of a case (None: this process for a trusted case, a sandbox for others).
+    """Checks each case once. Only the main thread may use it.
+
+    ``timeout`` (s) limits each call of a solution. ``open_runner`` opens the runner of a case's Python. If it is None,
+    the Python of a trusted case runs in the current process, and that of an untrusted case in a sandbox.
     """
 
     def __init__(
@@ -75,15 +77,16 @@ class SelfCheck:
         self._builds[key] = submit(lambda: subject.build(solution.source, self._machine(subject.language)))
 
     def is_known_to_be_good(self, subject: Subject) -> bool:
-        """Whether the case was checked before, here or in an earlier run, and passed."""
+        """Whether the case was checked before, in this or an earlier run, and passed."""
         key = self._key("quality", subject)
         if subject.problem or key in self._known:
             return not subject.problem and self._known[key].problem is None
         return self._cache.find(key) is not None  # only good cases are kept
 
     def quality(self, subject: Subject) -> CaseQuality:
-        """The quality of a case, from memory or cache if it was checked before. Raises CaseError and
-        InfrastructureError.
+        """The quality of a case. If the case was checked before, its quality comes from memory or from the cache.
+
+        Raises CaseError and InfrastructureError.
         """
         if subject.problem:
             return unsolved(subject.problem)
@@ -94,7 +97,10 @@ class SelfCheck:
         return self._known[key]
 
     def _checked_once(self, key: str, subject: Subject) -> CaseQuality:
-        """Check a case in one process, while others wait for its result. It builds first: locks must not nest."""
+        """Check a case while other processes that need the same result wait for it.
+
+        The solution is built before the lock is taken, because the build takes a lock, too, and locks must not nest.
+        """
         build = self._built(key, subject)
         found: list[CaseQuality] = []
 
@@ -188,7 +194,7 @@ class SelfCheck:
 
 
 class Recorder:
-    """The examples of one dtype, and what the solution did on them."""
+    """Records the examples of one dtype, and the solution's results on them."""
 
     executor: Executor
 
@@ -210,12 +216,15 @@ class Recorder:
 
 
 def unsolved(failed: Assertion) -> CaseQuality:
-    """The quality of a case whose own solution fails an assertion of kernels."""
+    """The quality of a case whose own solution fails an assertion that every kernel must pass."""
     return CaseQuality((solution_fails(failed.name, failed.message),))
 
 
 def _made(quality: CaseQuality) -> Made:
-    """The cache entry. Only good cases are kept: a failure may be due to this run, and is checked again in the next."""
+    """The cache entry of a result.
+
+    Only good results are kept. A failure may have a cause in this run, so the next run checks the case again.
+    """
     return Made(Facts(data=json.dumps(dataclasses.asdict(quality))), keep=quality.problem is None)
 
 
@@ -226,7 +235,7 @@ def _quality_from(facts: Facts) -> CaseQuality:
 
 
 def _notes(case: Case) -> tuple[str, ...]:
-    """A note on keys of the case that are not used yet."""
+    """A note on keys of the case that this package accepts but does not use yet."""
     keys = [f"'{key}'" for key, value in (("speed", case.speed), ("at_least", case.at_least)) if value]
     return (f"not checked yet: {' and '.join(keys)}, since kernels are not timed",) if keys else ()
 
@@ -243,9 +252,10 @@ def code_digest(package: Path = PACKAGE) -> str:
 
 
 def code_files(package: Path = PACKAGE) -> list[Path]:
-    """Every file of ``case_quality``, and of all packages and modules that it imports, directly or not.
+    """All files of ``case_quality``, and of all packages and modules that it imports, directly or indirectly.
 
-    Whole packages: languages are imported by name, workers are started as programs, and native sources are compiled.
+    All files of a package count, because languages are imported by name, workers are started as programs, and native
+    sources are compiled.
     """
     found: dict[str, list[Path]] = {}
     waiting = {"case_quality"}

@@ -1,4 +1,4 @@
-"""A case to check, with its language and signature, which build and call kernels for it."""
+"""A case to check, together with the language and the signature that are needed to build and call its kernels."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from pytest_upskill.records import Assertion, Build, CallLayout
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """``signature`` is that of the case's contract. ``problem`` is an assertion that the solution fails before it is
-    built; None if it fails none.
+    """A case to check.
+
+    ``signature`` is the signature that the case's contract asks for. ``problem`` is the assertion that the solution
+    fails before it is built, or None.
     """
 
     case: Case
@@ -27,13 +29,13 @@ class Subject:
         return self.signature.layout
 
     def of_first_dtype(self) -> Subject:
-        """The same for the first of the case's dtypes only."""
+        """The same subject, but with only the first of the case's dtypes."""
         return replace(self, signature=self.signature.for_dtypes(self.case.dtypes[:1]))
 
     def build(self, source: str, machine: Machine) -> Build:
-        """Build a kernel with the compiler that it runs with; no other compiler checks it."""
+        """Build a kernel with the compiler whose code is run. Further compilers that check replies are not used."""
         return self.language.build({self.language.source_name: source}, self.signature.entry, machine, checked=False)
 
     def execute(self, build: Build, machine: Machine, timeout: float) -> Executor:
-        """A sandbox for a build that succeeded; ``timeout`` (s) is for each call."""
+        """A sandbox that runs a build that succeeded. ``timeout`` (s) limits each call."""
         return self.language.execute(build, self.layout, machine, timeout)

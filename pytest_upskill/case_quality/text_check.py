@@ -1,7 +1,7 @@
-"""The self-check of a text case: some answer meets its ``expect``, and an empty one does not.
+"""The self-check of a text case: some answer must meet its ``expect``, and an empty answer must not.
 
-The case's own solution is such an answer. Without it, answers are made from the entries of ``expect``: Hypothesis
-generates texts that match a pattern, and the other entries are inserted into them.
+The case's own solution must meet ``expect``. If there is no solution, answers are made from the entries of ``expect``:
+Hypothesis generates texts that match a pattern, and the other entries are inserted into these texts.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pytest_upskill.errors import InfrastructureError
 from pytest_upskill.records import Assertion
 
 TEXTS = 100
-"""The most answers that are tried."""
+"""The largest number of answers that are tried."""
 SECONDS = 0.1
-"""Processor time for one pattern and one answer."""
+"""The processor time (s) for matching one pattern against one answer."""
 RUBRIC_ALONE = (
     "the self-check asks no model, and 'expect' has a rubric only; what an answer must say can also be in 'contains'"
 )
@@ -30,7 +30,7 @@ _FIX = "correct it, or add a '## Solution' with an answer that meets it"
 
 
 def check(case: Case) -> CaseQuality:
-    """The quality of a text case; inconclusive if it has a rubric only."""
+    """The quality of a text case. It is inconclusive if the case has only a rubric."""
     expect = case.expect
     assert expect is not None
     if not (expect.contains or expect.matches):
@@ -69,7 +69,10 @@ def _single(expect: Expectation) -> Iterator[Expectation]:
 
 
 def _is_known(pattern: str) -> bool:
-    """Whether Hypothesis can generate matches of a pattern: it knows those of ``re``, and ``regex`` has more."""
+    """Whether Hypothesis can generate matches of a pattern.
+
+    Hypothesis knows the syntax of ``re``, but patterns may use the larger syntax of ``regex``.
+    """
     try:
         re.compile(pattern)
     except re.error:
@@ -80,7 +83,7 @@ def _is_known(pattern: str) -> bool:
 def _meets(expect: Expectation, text: str) -> bool:
     try:
         return all(one.passed for one in assertions(expect, text, SECONDS))
-    except InfrastructureError:  # too slow on this text
+    except InfrastructureError:  # the pattern is too slow on this text
         return False
 
 
@@ -116,7 +119,7 @@ def _was_found(expect: Expectation, letters: str) -> bool:
         warnings.simplefilter("ignore")
         try:
             find(answers(), lambda text: _meets(expect, text), settings=limits, random=Random(0))
-        except InvalidArgument:  # other letters are needed; all of Unicode takes a second to prepare
+        except InvalidArgument:  # The pattern needs other letters. All of Unicode takes a second to prepare.
             return letters == "ascii" and _was_found(expect, "utf-8")
         except HypothesisException:
             return False

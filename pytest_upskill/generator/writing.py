@@ -84,7 +84,7 @@ class _Answer:
 
 
 class Writing:
-    """One command. ``say`` is called with the name of a step and what has happened to it."""
+    """One command. ``say`` is called with the name of a step and with what has happened to this step."""
 
     def __init__(
         self, talks: Conversations, make_prover: MakeProver, order: Order, say: Callable[[str, str], object]

@@ -1,4 +1,4 @@
-"""From a reply's sources to a verdict: ``judge(JudgeRequest) -> JudgeResult``, and the backends that run it."""
+"""Judges the sources of a reply: ``judge(JudgeRequest) -> JudgeResult``, and the backends that run this function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The backend that judges in this process: threads build, and the thread that takes a result runs the kernel."""
+"""The backend that judges in the current process.
+
+Threads build kernels, and the thread that asks for a result runs the kernel.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,16 @@ from pytest_upskill.judging.judge import Prepared, case_of, finish, machine_for,
 from pytest_upskill.judging.signatures import is_known
 
 BUILD_THREADS = 2
-"""Kernels that are compiled at once: judging needs the processor, too."""
+"""The number of kernels that are compiled at the same time. It is small, because judging needs the processor, too."""
 
 T = TypeVar("T")
 
 
 class InProcess:
-    """``machine`` finds the machine for a request; ``built`` is called whenever a kernel was compiled."""
+    """Judges requests in the current process.
+
+    ``machine`` returns the machine for a request. ``built`` is called whenever a kernel was compiled.
+    """
 
     def __init__(
         self, machine: Callable[[JudgeRequest], Machine] = machine_for, built: Callable[[], object] = lambda: None
@@ -30,18 +36,20 @@ class InProcess:
         self._pool = BuildPool(BUILD_THREADS)
 
     def submit(self, request: JudgeRequest) -> Future[JudgeResult]:
-        """Start the build now. The thread that first calls ``result`` does the rest, because PyTorch's default dtype is
-        global to the process.
+        """Start the build now, and return a future.
+
+        The thread that first calls ``result`` of the future does the rest, because PyTorch's default dtype is global to
+        the process.
         """
         prepared = self._pool.begin(lambda: self._prepare(request)).result if _can_start(request) else None
         return _Deferred(lambda: finish(request, self._machine(request), prepared or (lambda: self._prepare(request))))
 
     def begin(self, work: Callable[[], T]) -> Job[T]:
-        """Other work for the threads that build."""
+        """Start other work on the threads that build."""
         return self._pool.begin(work)
 
     def close(self) -> None:
-        """Start no further work, and do not wait."""
+        """Start no further work, and do not wait for work that has begun."""
         self._pool.close()
 
     def _prepare(self, request: JudgeRequest) -> Prepared:
@@ -52,10 +60,13 @@ class InProcess:
 
 
 def _can_start(request: JudgeRequest) -> bool:
-    """Whether a thread can build the sources: not if the case's reference has to run in this process first."""
+    """Whether a thread can build the sources now.
+
+    It cannot if the case's reference has to run in the current process first.
+    """
     try:
         return not request.trusted or is_known(case_of(request))
-    except CaseError:  # the result reports it
+    except CaseError:  # the result reports the error
         return False
 
 

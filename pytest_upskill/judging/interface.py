@@ -15,8 +15,10 @@ from pytest_upskill.records import Finding, KernelResources, LaunchStatistics, V
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``call_seconds`` limits one call of a kernel, ``item_seconds`` all of them together, traced ones and those of
-    shrinking included, ``memory`` (bytes) the kernel's process (None: the device's own limit).
+    """Limits on the run of a kernel.
+
+    ``call_seconds`` limits one call of the kernel. ``item_seconds`` limits all its calls together, including traced
+    calls and the calls while shrinking. ``memory`` (bytes) limits the kernel's process (None: the device's own limit).
     """
 
     call_seconds: float = 10.0
@@ -26,13 +28,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class JudgeRequest:
-    """Everything that a verdict depends on, besides the machine.
+    """Everything that a verdict depends on, except the machine.
 
     ``case_text`` is the text of the case's file, ``case_name`` the file's name without its suffix.
     ``sources`` maps paths to texts. ``device`` is ``cpu`` or ``cuda``, ``sandbox`` is ``auto`` or ``strict``.
-    ``examples`` are drawn for each dtype (None: the case's own number, or the default), and ``more_examples`` are tried
-    besides; with ``example``, only that one is tried. ``largest`` is the number of elements of large examples (None:
-    the device's own number). ``trusted``: the case's own Python may run in the judge's process.
+    ``examples`` is how many examples are drawn for each dtype (None: the case's own number, or the default). The
+    examples in ``more_examples`` are tried as well. If ``example`` is given, no other example is tried. ``largest`` is
+    how many elements a large example may have (None: the device's own number). If ``trusted``, the case's own Python
+    may run in the judge's process.
     """
 
     case_text: str
@@ -55,8 +58,10 @@ class JudgeRequest:
 
 @dataclass(frozen=True, slots=True)
 class BuildFacts:
-    """What is known of a build. ``message`` is the compiler's, if it rejected the kernel; ``kernels`` has the
-    resources that kernels need on the GPU that they were built for.
+    """Facts about a build.
+
+    ``message`` is the compiler's message if the compiler rejected the kernel. ``kernels`` has the resources that the
+    kernels need on the GPU for which they were built.
     """
 
     ok: bool
@@ -68,7 +73,7 @@ class BuildFacts:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why the kernel has no verdict: the case (at ``line`` of its file), the request or the machine is at fault."""
+    """The reason why a kernel has no verdict: a fault of the case (at ``line`` of its file), request or machine."""
 
     kind: Literal["case", "usage", "infrastructure"]
     message: str
@@ -77,11 +82,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class JudgeResult:
-    """``verdict`` has every assertion but ``reply``, which is about the reply's text. With a ``problem``, the verdict
-    is inconclusive, or an infrastructure error, and has no assertions.
+    """The result of judging a request.
 
-    ``reports`` is what the device saw, each once. ``device_memory`` (bytes) is the most that was in use on a GPU.
-    What differs from run to run (seconds, machine, version, memory) does not count for equality.
+    ``verdict`` has all assertions except ``reply``, which is about the reply's text. If there is a ``problem``, the
+    verdict is inconclusive or an infrastructure error, and has no assertions. ``reports`` has each finding of the
+    device once. ``device_memory`` (bytes) is the largest amount of GPU memory in use. Two results can be equal although
+    their seconds, machine, version and memory differ.
     """
 
     verdict: Verdict
@@ -90,7 +96,7 @@ class JudgeResult:
     build: BuildFacts | None = None
     reports: tuple[Finding, ...] = ()
     not_executed: tuple[tuple[int, int], ...] = ()
-    """Ranges of lines of the kernel's source that were executed in no traced call; empty if nothing was traced."""
+    """Ranges of lines of the kernel's source that no traced call executed. It is empty if no call was traced."""
     launch_statistics: LaunchStatistics = field(default_factory=LaunchStatistics)
     device_memory: int | None = field(default=None, compare=False)
     build_seconds: float = field(default=0.0, compare=False)
@@ -100,10 +106,13 @@ class JudgeResult:
 
 
 class Backend(Protocol):
-    """Judges requests in this process, in worker processes, or elsewhere. Its caches are its own, keyed by content."""
+    """Judges requests in the current process, in worker processes, or elsewhere.
+
+    A backend's caches are its own, and their keys are hashes of contents.
+    """
 
     def submit(self, request: JudgeRequest) -> Future[JudgeResult]:
-        """The result, as a future. The build may start now; the result reports all errors."""
+        """Return a future of the result. The build may start now. Errors are reported in the result, not raised."""
 
     def close(self) -> None:
-        """Cancel all requests without a result."""
+        """Cancel all requests that have no result yet."""

@@ -1,4 +1,4 @@
-"""The judge: a pure function from plain data to plain data."""
+"""The judge, a function from a request to a result, both of which are plain data."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 Watch = Callable[[Call, Answer], object]
-"""Sees each first call of an example, and its answer."""
+"""A function that is called with the first call of each example, and with its answer."""
 _MOST_REPORTS = 100
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 LEAST_MEMORY = 256 << 20
-"""Bytes without which a process for kernels does not start."""
+"""A process for kernels needs at least this many bytes of memory to start."""
 
 
 def judge(request: JudgeRequest) -> JudgeResult:
-    """Build the sources, run them on examples and compare. The result reports what goes wrong; it is not raised."""
+    """Build the sources, run them on examples and compare the outputs. The result reports errors; none is raised."""
     try:
         machine = machine_for(request)
     except UpskillError as error:
@@ -58,8 +58,10 @@ def judge(request: JudgeRequest) -> JudgeResult:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request, read and built; without a build where ``broken`` says why the sources do not meet the contract.
-    ``runner`` holds the process of an untrusted case's Python; ``finish`` closes it.
+    """A request whose case was read and whose sources were built.
+
+    If the sources do not meet the contract, there is no build, and ``broken`` says why. ``runner`` holds the process
+    for the Python of an untrusted case, and ``finish`` closes the runner.
     """
 
     case: Case
@@ -71,14 +73,14 @@ class Prepared:
 
 
 def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
-    """Read the case and build the sources. Raises CaseError, and InfrastructureError if they cannot be built."""
+    """Read the case and build the sources. Raises CaseError, and InfrastructureError if the build cannot be run."""
     case = case_of(request)
     contract, language = contract_of(case), language_of(case)
     runner = None
     if not request.trusted:
         from pytest_upskill.oracle.reference_runner import in_a_sandbox
 
-        runner = in_a_sandbox(machine.confinement)(case)  # starts its process while the kernel is built
+        runner = in_a_sandbox(machine.confinement)(case)  # starts the reference's process while the kernel is built
     try:
         signature = contract.signature(case, runner.results()) if runner else signature_of(case)
         if machine.device not in language.devices:
@@ -94,7 +96,7 @@ def prepare(request: JudgeRequest, machine: Machine) -> Prepared:
 
 
 def _not_text(sources: Mapping[str, str]) -> str | None:
-    """Why a source cannot be written to a file, if so: JSON can hold halves of surrogate pairs."""
+    """Why a source cannot be written to a file: it contains half of a surrogate pair. None if it can be written."""
     for path, text in sources.items():
         if found := _SURROGATE.search(text):
             line = text.count("\n", 0, found.start()) + 1
@@ -110,12 +112,12 @@ def case_of(request: JudgeRequest) -> Case:
 
 @lru_cache(maxsize=256)
 def parsed_case(text: str, name: str) -> Case:
-    """A case from its text, read once. Raises CaseError."""
+    """The case in a text, which is parsed only once. Raises CaseError."""
     return parse_case(text, Path(f"{name}.md"), skill="")
 
 
 def machine_for(request: JudgeRequest) -> Machine:
-    """The machine that a request names; found once in a process. Raises UsageError, InfrastructureError."""
+    """The machine that a request names. It is looked up once per process. Raises UsageError, InfrastructureError."""
     return _machine(request.device, request.architecture, request.sanitizer, request.sandbox)
 
 
@@ -129,7 +131,10 @@ def _machine(device: str, architecture: str | None, sanitizer: bool, sandbox: st
 def finish(
     request: JudgeRequest, machine: Machine, prepared: Callable[[], Prepared], watch: Watch | None = None
 ) -> JudgeResult:
-    """The result of what ``prepared`` returns. Belongs to the thread that owns PyTorch's default dtype."""
+    """Run what ``prepared`` returns, and return the result.
+
+    Only the thread that owns PyTorch's default dtype may call this.
+    """
     try:
         ready = prepared()
         with contextlib.closing(ready.runner) if ready.runner else contextlib.nullcontext():
@@ -140,7 +145,7 @@ def finish(
 
 
 def problem_of(error: UpskillError) -> JudgeResult:
-    """The result that reports an error. Raises errors that neither the case, the request nor the machine causes."""
+    """The result that reports an error of the case, the request or the machine. Any other error is raised again."""
     if isinstance(error, CaseError):
         return JudgeResult(Verdict(VerdictKind.INCONCLUSIVE, error.message), Problem("case", error.message, error.line))
     if isinstance(error, UsageError):
@@ -233,7 +238,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
         own = tuple(executor.assertions())
         if case.gradients:
             own = (*own, _gradients(prepared, executor, request.seed, only is None))
-        violations = tuple(executor.violations())  # last: the calls for assertions are watched, too
+        violations = tuple(executor.violations())  # last, because calls that decide assertions are watched, too
         statistics = executor.launch_statistics
     assertions = [*_built(language, build, violations), *judgement.assertions, *own]
     return JudgeResult(
@@ -248,7 +253,7 @@ def _run(request: JudgeRequest, machine: Machine, prepared: Prepared, build: Bui
 
 
 def _gradients(prepared: Prepared, executor: Executor, seed: int, wanted: bool) -> Assertion:
-    """Whether the gradients are those of the reference; not tried for a single example."""
+    """The assertion that the gradients agree with the reference's. It is not tried unless ``wanted``."""
     from pytest_upskill.oracle.gradients import judged
     from pytest_upskill.oracle.reference_runner import in_this_process
 
@@ -265,13 +270,13 @@ def _placed(notes: Iterable[Finding], source_name: str) -> Iterator[str]:
 
 
 class _Watched:
-    """An executor's calls, within a limit (s) on the time of all of them; keeps what the device reported."""
+    """Makes an executor's calls within a limit on their total time (s), and keeps what the device reported."""
 
     def __init__(self, executor: Executor, seconds: float, watch: Watch | None) -> None:
         self._executor, self._seconds, self._left, self._watch = executor, seconds, seconds, watch
         self.reports: dict[Finding, None] = {}
         self.notes: dict[str, Finding] = {}
-        """The last note of each kind: a later one counts more."""
+        """The last note of each kind, because a later note covers more calls than an earlier one."""
 
     def call(self, call: Call) -> Answer:
         answer = self._kept(lambda: self._executor.call(call))
@@ -293,7 +298,7 @@ class _Watched:
         return answer
 
     def timed(self, run: Callable[[], _Result]) -> _Result | None:
-        """What ``run`` returns; its time counts. None if no time is left."""
+        """Call ``run``, count its time, and return its result. None if no time is left."""
         if self._left <= 0:
             return None
         began = time.monotonic()
@@ -304,7 +309,7 @@ class _Watched:
 
 
 class _WatchedTracer:
-    """A tracer whose calls count as well."""
+    """A tracer whose calls count towards the same limit on time."""
 
     def __init__(self, tracer: Tracer, watched: _Watched) -> None:
         self._tracer, self._watched = tracer, watched

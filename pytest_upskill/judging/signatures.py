@@ -1,6 +1,6 @@
-"""The signature of a case, derived once per process, since deriving it runs the case's reference.
+"""Derives the signature of a case, only once per process, because this runs the case's reference.
 
-PyTorch's default dtype is global to the process, so only the thread that owns it may derive a signature.
+PyTorch's default dtype is global to the process, so only the thread that owns the default dtype may derive a signature.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ _known: dict[tuple[object, ...], Signature | CaseError] = {}
 
 
 def contract_of(case: Case) -> Contract:
-    """The case's contract. Raises CaseError for an unknown name, another language, and keys without meaning in it."""
+    """The case's contract.
+
+    Raises CaseError if the contract is unknown, if the contract does not support the case's language, or if the case
+    has keys that mean nothing under the contract.
+    """
     if (found := contracts.find(case.contract)) is None:
         known = suggest(case.contract, contracts.names())
         raise CaseError(f"contract '{case.contract}' is not known{known}", case.path)
@@ -35,7 +39,7 @@ def contract_of(case: Case) -> Contract:
 
 
 def language_of(case: Case) -> Language:
-    """What builds and calls the case's kernels: its language, or what its contract names instead.
+    """The language that builds and calls the case's kernels: the one that the contract names, else the case's own.
 
     Raises CaseError for an unknown name.
     """
@@ -47,13 +51,14 @@ def language_of(case: Case) -> Language:
 
 
 def is_known(case: Case) -> bool:
-    """Whether ``signature_of`` runs nothing."""
+    """Whether the signature was derived before, so that ``signature_of`` does not run the case's reference."""
     return _key(case) in _known
 
 
 def signature_of(case: Case) -> Signature:
-    """What a reply must define. Raises CaseError if the reference fails, SandboxError if an untrusted one cannot be
-    confined.
+    """The signature of the kernel that a reply must define.
+
+    Raises CaseError if the reference fails, and SandboxError if an untrusted reference cannot be confined.
     """
     key = _key(case)
     if key not in _known:
@@ -73,6 +78,6 @@ def signature_of(case: Case) -> Signature:
 
 
 def _key(case: Case) -> tuple[object, ...]:
-    """What a signature depends on. The case's path does not count: the judge has none."""
+    """The parts of a case on which its signature depends. The path is not one, because the judge does not know it."""
     reference = case.reference.source if case.reference else None
     return case.text_hash, case.name, case.contract, case.language, case.op, case.dtypes, reference, case.trusted

@@ -1,7 +1,7 @@
-"""The backend that judges in worker processes. Requests and results cross as JSON.
+"""The backend that judges in worker processes. Requests and results are sent as JSON.
 
-Starting a worker takes seconds (it imports PyTorch), so workers live as long as the pool. When a worker crashes, each
-request under way gets an infrastructure error, and the worker is replaced.
+Starting a worker takes seconds, because it imports PyTorch, so workers live as long as the pool. When a worker crashes,
+all requests in progress get an infrastructure error, and the worker is replaced.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from pytest_upskill.judging.interface import JudgeRequest, JudgeResult
 from pytest_upskill.judging.judge import judge, problem_of
 
 REQUESTS, RESULTS = TypeAdapter(JudgeRequest), TypeAdapter(JudgeResult)
-"""Requests and results as JSON. Field names are those of the dataclasses; this form is not stored."""
+"""Convert requests and results to JSON and back. The JSON has the field names of the dataclasses. It is not stored."""
 
 
 class WorkerPool:
-    """``plugins`` names modules that register further languages and contracts when they are imported."""
+    """Judges requests in worker processes.
+
+    ``plugins`` names modules that workers import, because they register further languages and contracts.
+    """
 
     def __init__(self, workers: int, plugins: Sequence[str] = ()) -> None:
         self._workers, self._plugins = workers, tuple(plugins)
@@ -33,7 +36,7 @@ class WorkerPool:
         self._pool = self._started()
 
     def submit(self, request: JudgeRequest) -> Future[JudgeResult]:
-        """The result, once a worker has it."""
+        """Send a request to a worker, and return a future of its result."""
         result: Future[JudgeResult] = Future()
         text = REQUESTS.dump_json(request)
         with self._lock:
@@ -48,7 +51,7 @@ class WorkerPool:
         return result
 
     def close(self) -> None:
-        """Cancel requests that no worker has begun; workers exit once they are done."""
+        """Cancel requests that no worker has begun. Workers exit once they have finished the others."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _started(self) -> ProcessPoolExecutor:
@@ -62,7 +65,7 @@ def _settle(result: Future[JudgeResult], answer: Future[bytes]) -> None:
     except (BrokenProcessPool, CancelledError) as error:
         lost = f"a worker of the judge ended before it answered ({type(error).__name__}: {error}); run it again"
         result.set_result(problem_of(InfrastructureError(lost)))
-    except Exception as error:  # a defect of ours, which the other backend raises as well
+    except Exception as error:  # a defect of this package, which the other backend raises as well
         result.set_exception(error)
 
 

@@ -1,1 +1,1 @@
-"""Rates, intervals, tests, gates and flags: functions of numbers, explained in docs/statistics.md."""
+"""Computes rates, intervals, tests, gates and flags from numbers. docs/statistics.md explains them."""

@@ -1,4 +1,4 @@
-"""How far two answers to the same yes-or-no questions agree, beyond chance."""
+"""Measures how often two answers to the same yes-or-no questions agree, beyond agreement by chance."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ Pairs = Sequence[tuple[bool, bool]]
 
 
 def agreement(pairs: Pairs) -> float | None:
-    """The share of pairs that agree; None without a pair."""
+    """The share of pairs whose two answers agree. None if there are no pairs."""
     return fmean(one == other for one, other in pairs) if pairs else None
 
 
 def kappa(pairs: Pairs) -> float | None:
-    """Fleiss' kappa of two answers each (Fleiss 1971, Psychol. Bull. 76, eq. 7), which is Scott's pi (1955, Public
-    Opin. Q. 19): 1 if all agree, 0 if they agree as often as by chance. It takes the order in a pair to mean nothing.
+    """Fleiss' kappa of two answers to each question (Fleiss 1971, Psychol. Bull. 76, eq. 7).
 
-    None without a pair, or if all answers are the same: then chance alone would agree always.
+    For two answers it equals Scott's pi (1955, Public Opin. Q. 19). It is 1 if all pairs agree, and 0 if they agree as
+    often as by chance. The order of the two answers in a pair has no effect. None if there are no pairs, or if all
+    answers are the same, because then answers would always agree by chance alone.
     """
     if (observed := agreement(pairs)) is None:
         return None

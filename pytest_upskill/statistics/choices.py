@@ -1,7 +1,8 @@
-"""Precision and recall of a student's choices: how many of those it made were right, and how many right ones it made.
+"""Computes precision and recall of a student's choices of a skill.
 
-``Trials`` has for each query whether each of its trials was a choice of the skill; ``wanted`` are the queries for which
-it should be.
+Precision is the share of the student's choices that are right. Recall is the share of the queries that need the skill
+for which the student chose it. ``Trials`` has, for each query, whether the student chose the skill in each trial.
+``wanted`` are the queries for which it should choose the skill.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from pytest_upskill.statistics.intervals import Rate, Trials, pass_rate
 
 
 def recall(chosen: Trials, wanted: Collection[str]) -> Rate:
-    """The rate of choices among the wanted queries; a query counts once, whatever its trials."""
+    """The rate of choices among the wanted queries. Each query counts once, however many trials it has."""
     return pass_rate({query: trials for query, trials in chosen.items() if query in wanted})
 
 
 def precision(chosen: Trials, wanted: Collection[str]) -> Rate:
-    """The share of wanted queries among the choices that were made; no rate without a choice.
+    """The share of the student's choices that were for wanted queries. Without a choice, the rate has no mean.
 
-    The choices of one query are all right or all wrong, and say no more than one: the effective number is Kish's (1965,
-    Survey Sampling), the square of their sum over the sum of their squares.
+    The choices for one query are all right or all wrong, so together they say no more than one choice. The effective
+    number of choices is Kish's (1965, Survey Sampling): the square of the sum over the sum of the squares, where each
+    query contributes its share of trials with a choice.
     """
     made = {query: sum(trials) for query, trials in chosen.items() if any(trials)}
     total = sum(made.values())

@@ -1,21 +1,23 @@
-"""The distribution of a mean whose weights are random: those of a Dirichlet distribution. numpy loads on use."""
+"""Computes the distribution of a mean whose weights have a Dirichlet distribution. numpy is imported on use."""
 
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
 
 _NEGLIGIBLE = 18.0
-"""Where a factor of exp(-18) is cut off: distribution values are right to about 1e-8."""
+"""The integral is cut off where its factor falls below exp(-18), so that probabilities are right to about 1e-8."""
 _MOST_STEPS = 1 << 17
 _PARTS = 1 << 24
 
 
 def mean_cdf(x: float, weights: Mapping[float, float]) -> float:
-    """The probability that the mean of the keys is at most ``x``, if their weights are Dirichlet with these parameters.
+    """The probability that the weighted mean of the keys is at most ``x``.
 
-    A Dirichlet vector is a vector of independent gamma variables over its sum, so that this is the probability that
-    sum(gamma * (key - x)) <= 0: the characteristic function of that sum, inverted by Gil-Pelaez's formula with the
-    midpoint rule (Imhof 1961, Biometrika 48; Davies 1973, Biometrika 60; Provost and Cheong 2000, Can. J. Stat. 28).
+    The weights have a Dirichlet distribution whose parameters are the values of ``weights``. A Dirichlet vector is a
+    vector of independent gamma variables divided by their sum. So the result is the probability that
+    sum(gamma * (key - x)) <= 0. It is computed from the characteristic function of this sum, which is inverted by
+    Gil-Pelaez's formula with the midpoint rule (Imhof 1961, Biometrika 48; Davies 1973, Biometrika 60; Provost and
+    Cheong 2000, Can. J. Stat. 28).
     """
     import numpy
 
@@ -39,8 +41,8 @@ def mean_cdf(x: float, weights: Mapping[float, float]) -> float:
 
 
 def mean_quantile(probability: float, weights: Mapping[float, float]) -> float:
-    """The ``x`` whose ``mean_cdf`` is ``probability``, to a ten-millionth of the range of the keys."""
-    # By bisection: importing scipy.optimize takes as long as 4,000 values of the function.
+    """The ``x`` at which ``mean_cdf`` is ``probability``, with an error of at most 1e-7 of the range of the keys."""
+    # This is a bisection, because importing scipy.optimize takes as long as 4,000 values of the function.
     low, width = min(weights), max(weights) - min(weights)
     found = bisect_left(range(_PARTS), probability, key=lambda part: mean_cdf(low + width * part / _PARTS, weights))
     return low + width * found / _PARTS

@@ -1,4 +1,4 @@
-"""Flags of a case: what its results say about the case itself, and what to do about it."""
+"""Finds the flags of a case. A flag says what results show about the case itself, and what to do about it."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -24,7 +24,10 @@ ADVICE: Mapping[Flag, str] = {
 
 
 def case_flags(skill: Sequence[bool], baseline: Sequence[bool]) -> tuple[Flag, ...]:
-    """The flags of a case, from the trials that passed or failed in both arms; either may be empty."""
+    """The flags of a case.
+
+    ``skill`` and ``baseline`` say for each trial of an arm whether it passed. Either may be empty.
+    """
     flags = []
     if baseline and all(baseline):
         flags.append(Flag.SATURATED)

@@ -1,4 +1,4 @@
-"""Gates: whether a rate, a lift or a cost meets a threshold, decided by the estimate or by intervals."""
+"""Decides gates: whether a rate, a lift or a cost meets a threshold, judged by the estimate or by its interval."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -18,7 +18,7 @@ class GateVerdict(StrEnum):
 
 
 class Estimate(Protocol):
-    """A rate or a difference: its value, and a p value of the hypothesis that it truly is ``threshold``."""
+    """A rate or a difference. It has a value, and a p value of the hypothesis that the true value is ``threshold``."""
 
     @property
     def mean(self) -> float | None: ...
@@ -27,17 +27,17 @@ class Estimate(Protocol):
 
 
 def by_estimate(estimate: Estimate, threshold: float) -> GateVerdict:
-    """Whether the estimate reaches the threshold; inconclusive if there is none."""
+    """Whether the estimate reaches the threshold. Inconclusive if the estimate has no value."""
     if estimate.mean is None:
         return GateVerdict.INCONCLUSIVE
     return GateVerdict.PASS if estimate.mean >= threshold - _ROUNDING else GateVerdict.FAIL
 
 
 def by_interval(gates: Sequence[tuple[Estimate, float]], level: float = LEVEL) -> list[GateVerdict]:
-    """For each estimate and its threshold: on which side of the threshold its whole interval is.
+    """For each estimate, the side of its threshold on which its whole interval is.
 
-    Inconclusive if the interval holds the threshold. Several gates share the level by Holm's correction, which makes
-    their intervals wider than the ones that reports show.
+    Inconclusive if the interval contains the threshold. The p values of several gates are corrected by Holm's method,
+    so the intervals that decide here are wider than the intervals in reports.
     """
     chances = holm([estimate.p_against(threshold) for estimate, threshold in gates])
     return [by_estimate(*gate) if p <= level else GateVerdict.INCONCLUSIVE
@@ -45,7 +45,7 @@ def by_interval(gates: Sequence[tuple[Estimate, float]], level: float = LEVEL) -
 
 
 def by_cost(usd: float, limit: float, unpriced: int = 0) -> GateVerdict:
-    """Whether the cost stays within the limit; inconclusive if only because replies have no price."""
+    """Whether the cost is within the limit. Inconclusive if the known cost is, but some replies have no price."""
     if usd > limit + _ROUNDING:
         return GateVerdict.FAIL
     return GateVerdict.INCONCLUSIVE if unpriced else GateVerdict.PASS

@@ -1,4 +1,7 @@
-"""Rates, paired differences and ratios, with their intervals; what has no value is None. scipy loads on first use."""
+"""Computes rates, paired differences and ratios, and their intervals. A number that does not exist is None.
+
+scipy is imported on first use.
+"""
 
 import math
 from collections import Counter
@@ -11,19 +14,20 @@ from pytest_upskill.statistics.significance import sign_flip
 
 CONFIDENCE = 0.95
 _PRIOR: Mapping[float, float] = {1.0: 0.5, 0.0: 1.0, -1.0: 0.5}
-"""The prior of paired differences: half a case for each of the four results of a pair, two of which are no change."""
+"""The prior of paired differences. It has half a case for each of the four results of a pair of trials. Two of the four
+results are a difference of 0."""
 _LEAST_SPREAD = 0.01
-"""What a ratio's interval takes the cases to differ by at least, as a logarithm: 1%."""
+"""The least standard deviation of the logarithms of the cases' ratios that a ratio's interval assumes: about 1%."""
 
 Interval = tuple[float, float]
 Trials = Mapping[str, Sequence[bool]]
-"""By case: whether each of its trials passed."""
+"""For each case, whether each of its trials passed."""
 
 
 def wilson(passed: float, total: float, confidence: float = CONFIDENCE) -> Interval | None:
-    """Wilson's score interval of a rate (Wilson 1927, JASA 22, eq. 6), None if nothing was counted.
+    """Wilson's score interval of a rate (Wilson 1927, JASA 22, eq. 6). None if ``total`` is 0.
 
-    In closed form, so that an interrupted run need not wait for scipy.
+    It is computed in closed form, so that an interrupted run need not wait for scipy.
     """
     if total == 0:
         return None
@@ -36,7 +40,11 @@ def wilson(passed: float, total: float, confidence: float = CONFIDENCE) -> Inter
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A mean of the rates of ``cases``; ``effective`` is how many independent trials say as much (or 0)."""
+    """The mean of the rates of several cases.
+
+    ``cases`` is the number of cases. ``effective`` is the number of independent trials that would say as much about
+    the mean; 0 if there are no cases.
+    """
 
     mean: float | None
     cases: int
@@ -45,8 +53,8 @@ class Rate:
     def interval(self, confidence: float = CONFIDENCE) -> Interval | None:
         """Wilson's interval for the effective number of trials.
 
-        It is never narrower than the cases allow: it reaches the limits of a rate that is 0 or 1 in all cases, however
-        many trials each had, because that many cases can hide a kind of case which they do not hold.
+        The interval reaches at least as far as the interval of the number of cases at a rate of 0 or 1, however many
+        trials each case had. The reason is that a kind of case may be missing among so few cases.
         """
         if self.mean is None:
             return None
@@ -56,14 +64,14 @@ class Rate:
         return (min(found[0], all_passed[0]), max(found[1], none[1]))
 
     def p_against(self, threshold: float) -> float:
-        """One minus the confidence of the widest interval without the threshold: the p value of the score test."""
+        """The p value of the score test of ``threshold``: 1 - the confidence at which the interval just excludes it."""
         if self.mean is None or self.mean == threshold:
             return 1.0
         extreme = 1.0 if threshold < self.mean else 0.0
         return max(_score(self.mean, self.effective, threshold), _score(extreme, self.cases, threshold))
 
     def scaled(self, cases: int) -> "Rate":
-        """The rate of that many cases, if they turn out as these did."""
+        """The rate of ``cases`` cases, if they turn out like the cases so far."""
         return Rate(self.mean, cases, self.effective * cases / self.cases)
 
 
@@ -73,24 +81,24 @@ def _score(rate: float, total: float, threshold: float) -> float:
 
 
 def pass_rate(trials: Trials) -> Rate:
-    """The pass rate; a case counts once, whatever its trials."""
+    """The pass rate. Each case counts once, however many trials it has."""
     return rate_of([_mean(case) for case in trials.values() if case], sum(map(len, trials.values())))
 
 
 def rate_of(values: Sequence[float], trials: int) -> Rate:
-    """A rate from those of the cases, each from 0 to 1, with the number of all trials.
+    """The rate over all cases. ``values`` has the rate of each case (0 to 1), ``trials`` is the number of all trials.
 
-    The effective number of trials is that of the cases over the design effect (Kish 1965, Survey Sampling): the
-    variance of the cases' rates relative to that of one trial a case. Before it is computed, one case is added, half of
-    it passing and half failing, because few cases that are alike do not prove that all are (Dean and Pagano 2015,
-    J. Surv. Stat. Methodol. 3, compare such intervals).
+    The effective number of trials is the number of cases divided by the design effect (Kish 1965, Survey Sampling). The
+    design effect is the variance of the cases' rates, relative to the variance with one trial per case. Before it is
+    computed, one case is added that half passes and half fails, because a few cases that are alike do not prove that
+    all cases are alike (Dean and Pagano 2015, J. Surv. Stat. Methodol. 3, compare such intervals).
     """
     squares = sum(value * value for value in values)
     return rate_of_sums(len(values), sum(values), squares, trials)
 
 
 def rate_of_sums(cases: int, total: float, squares: float, trials: int) -> Rate:
-    """As ``rate_of``, from the sums of the cases' rates and of their squares."""
+    """Like ``rate_of``, but from the sum of the cases' rates and the sum of the squares of these rates."""
     if not cases:
         return Rate(None, 0, 0)
     mean, centre = total / cases, (total + 0.5) / (cases + 1)
@@ -106,11 +114,12 @@ def _mean(trials: Sequence[bool]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """What paired differences say about their mean. ``counts`` has how many cases have each difference, from -1 to 1.
+    """The posterior distribution of the mean of paired differences.
 
-    With one trial a case it is the posterior of the 2x2 table of paired results, Dirichlet prior 1/2 for each cell.
-    With several it is the Dirichlet process's, with the same prior and the case as unit (Ferguson 1973, Ann. Stat. 1;
-    with no prior: the Bayesian bootstrap, Rubin 1981, Ann. Stat. 9).
+    ``counts`` maps each difference, from -1 to 1, to the number of cases with this difference. With one trial per case,
+    this is the posterior of the 2x2 table of paired results, with a Dirichlet prior of 1/2 for each cell. With several
+    trials per case, it is the posterior of a Dirichlet process over cases, with the same prior (Ferguson 1973, Ann.
+    Stat. 1). Without the prior it would be the Bayesian bootstrap (Rubin 1981, Ann. Stat. 9).
     """
 
     counts: Mapping[float, float]
@@ -121,15 +130,16 @@ class Posterior:
 
     @property
     def mean(self) -> float | None:
-        """The estimate, None without a pair."""
+        """The mean of the observed differences. None if there are no pairs."""
         pairs = self.pairs
         return sum(value * number for value, number in self.counts.items()) / pairs if pairs else None
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval | None:
-        """The middle part of the posterior, with the estimate and the exact limits of gains alone; None below 2 pairs.
+        """An interval around the middle of the posterior. None if there are fewer than two pairs.
 
-        The prior expects gains and losses alike; where one of them never occurred, the posterior alone would deny large
-        lifts too soon.
+        The interval is widened so that it contains the estimate and the exact limits of the rate of gains (or losses)
+        alone. The prior expects gains and losses alike, so if one of them never occurred, the posterior alone would
+        exclude large lifts too soon.
         """
         if (mean := self.mean) is None or self.pairs < 2:
             return None
@@ -139,7 +149,10 @@ class Posterior:
         return (min(low, mean, -lost), max(high, mean, gained))
 
     def p_against(self, threshold: float) -> float:
-        """One minus the confidence of the widest interval without the threshold; 1 if there is no interval."""
+        """The p value of ``threshold``: 1 - the confidence at which the interval just excludes it.
+
+        1 if there is no interval.
+        """
         mean = self.mean
         if mean is None or self.pairs < 2 or math.isclose(threshold, mean, abs_tol=1e-9):
             return 1.0
@@ -148,7 +161,7 @@ class Posterior:
         return min(1.0, max(2 * min(below, 1 - below), self._limit_p(sign, threshold)))
 
     def scaled(self, cases: int) -> "Posterior":
-        """The posterior if there were ``cases`` cases, with the same shares of results."""
+        """The posterior that ``cases`` cases would have, if each difference were as frequent as among these cases."""
         return Posterior({value: number * cases / self.pairs for value, number in self.counts.items()})
 
     def _weights(self) -> dict[float, float]:
@@ -158,7 +171,10 @@ class Posterior:
         return sum(max(sign * value, 0.0) * number for value, number in self.counts.items())
 
     def _limit(self, sign: int, confidence: float) -> float:
-        """One-sided limit of the rate of gains (or losses) less the losses seen (Clopper and Pearson 1934)."""
+        """The one-sided limit of the rate of gains, less the observed losses (Clopper and Pearson 1934).
+
+        If ``sign`` is -1, gains and losses are exchanged.
+        """
         from scipy.special import betaincinv
 
         part, pairs = self._part(sign), self.pairs
@@ -175,7 +191,7 @@ class Posterior:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Mean difference over ``pairs`` cases, its interval, and the p value of the hypothesis that there is none."""
+    """The mean difference over ``pairs`` cases, its interval, and the p value of the hypothesis of no difference."""
 
     pairs: int
     mean: float | None = None
@@ -184,10 +200,10 @@ class Difference:
 
 
 def paired_difference(treated: Trials, control: Trials) -> Difference:
-    """Pass rate of ``treated`` minus that of ``control``, over the cases (keys) in which both have a trial.
+    """The pass rate of ``treated`` minus that of ``control``, over the cases (keys) in which both have a trial.
 
-    A case counts once, whatever its trials: its rate is their mean. Fewer than two cases have no interval. The p value
-    is two-sided and exact.
+    Each case counts once, with the mean of its trials. There is no interval if there are fewer than two cases. The p
+    value is two-sided and exact.
     """
     scaled, _ = _differences(treated, control)
     found = posterior(treated, control)
@@ -195,18 +211,18 @@ def paired_difference(treated: Trials, control: Trials) -> Difference:
 
 
 def posterior(treated: Trials, control: Trials) -> Posterior:
-    """The posterior of the mean difference, for decisions: faster, since no interval is computed yet."""
+    """The posterior of the mean difference. Unlike ``paired_difference``, it computes no interval, so it is faster."""
     scaled, whole = _differences(treated, control)
     return Posterior({one / whole: number for one, number in Counter(scaled).items()})
 
 
 def differences(treated: Trials, control: Trials) -> list[int]:
-    """The differences of the cases' rates, on a common denominator, for the exact tests."""
+    """The differences of the cases' rates, as numerators over a common denominator, for the exact tests."""
     return _differences(treated, control)[0]
 
 
 def _differences(treated: Trials, control: Trials) -> tuple[list[int], int]:
-    """The cases' differences, times the second number."""
+    """The numerators of the cases' differences, and their common denominator."""
     cases = [(treated[case], control[case]) for case in treated if treated[case] and control.get(case)]
     whole = math.lcm(*(len(trials) for pair in cases for trials in pair))
     return [sum(one) * (whole // len(one)) - sum(other) * (whole // len(other)) for one, other in cases], whole
@@ -214,7 +230,7 @@ def _differences(treated: Trials, control: Trials) -> tuple[list[int], int]:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """What a typical case of ``treated`` takes relative to ``control``, over ``pairs`` cases."""
+    """How much a typical case of ``treated`` takes, as a multiple of ``control``, measured over ``pairs`` cases."""
 
     pairs: int
     mean: float | None = None
@@ -225,10 +241,11 @@ NO_RATIO = Ratio(0)
 
 
 def paired_ratio(treated: Mapping[str, Sequence[float]], control: Mapping[str, Sequence[float]]) -> Ratio:
-    """Tokens or cost of ``treated`` over those of ``control``: the geometric mean of the cases' ratios.
+    """The tokens or the cost of ``treated``, divided by that of ``control``: the geometric mean of the cases' ratios.
 
-    The interval is Student's on their logarithms (Student 1908, Biometrika 6; Fieller 1954 has others for ratios). It
-    takes the ratios to differ by at least 1%. Cases in which either is zero are left out.
+    The interval is Student's interval of the logarithms of the ratios (Student 1908, Biometrika 6; Fieller 1954 has
+    other intervals for ratios). It assumes that the ratios differ by at least 1%. Cases in which the number of
+    ``treated`` or of ``control`` is zero are left out.
     """
     means = {case: (fmean(treated[case]), fmean(control[case]))
              for case in treated if treated[case] and control.get(case)}  # fmt: skip

@@ -1,4 +1,4 @@
-"""How many more cases or trials would decide a gate, if they turn out as those so far did."""
+"""Estimates how many more cases or trials would decide a gate, if they turn out like the results so far."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,14 +15,17 @@ _MOST_TRIALS = 100
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What would decide a gate: that many more cases, or that many more trials of each case; None if that would not."""
+    """How many more cases, or how many more trials of each case, would decide a gate.
+
+    A number is None if no such number was found.
+    """
 
     cases: int | None
     trials: int | None
 
 
 def needed_for_rate(trials: Trials, threshold: float, level: float = LEVEL) -> Needed:
-    """What would put a pass rate's interval on one side of the threshold."""
+    """How many more cases or trials would put a pass rate's interval on one side of the threshold."""
     rate, values = pass_rate(trials), [sum(case) / len(case) for case in trials.values() if case]
     if not values:
         return Needed(None, None)
@@ -33,7 +36,7 @@ def needed_for_rate(trials: Trials, threshold: float, level: float = LEVEL) -> N
 
 
 def needed_for_lift(treated: Trials, control: Trials, threshold: float = 0.0, level: float = LEVEL) -> Needed:
-    """What would put a lift's interval on one side of the threshold."""
+    """How many more cases or trials would put a lift's interval on one side of the threshold."""
     found = posterior(treated, control)
     if found.pairs < 2:
         return Needed(None, None)
@@ -46,7 +49,7 @@ def needed_for_lift(treated: Trials, control: Trials, threshold: float = 0.0, le
 
 
 def cases_for_verdict(found: Posterior, comparisons: int = 1) -> int | None:
-    """How many more cases the exact test needs to find this lift, after Holm's correction for ``comparisons``."""
+    """How many more cases the exact test needs to find this lift, if its level is divided by ``comparisons``."""
 
     def decides(number: int) -> bool:
         counts = found.scaled(number).counts
@@ -61,7 +64,10 @@ def _decides(estimate: Estimate, threshold: float, level: float) -> bool:
 
 
 def _more(now: int, most: int, decides: Callable[[int], bool]) -> int | None:
-    """The fewest above ``now`` that decide, less ``now``: by doubling, then by halving the steps."""
+    """How much the number ``now`` must grow until ``decides`` is true. None if the result would exceed ``most``.
+
+    The search doubles its steps, and then bisects.
+    """
     if decides(now):
         return 0
     low, high = now, now + 1
@@ -78,7 +84,11 @@ def _more(now: int, most: int, decides: Callable[[int], bool]) -> int | None:
 def _more_trials(
     values: Sequence[float], within: Sequence[float], now: int, decides: Callable[[Sequence[float], int], bool]
 ) -> int | None:
-    """Move the cases' values towards their mean as further trials would: only noise within the cases goes away."""
+    """How many more trials of each case would decide, or None.
+
+    The cases' values are moved towards their mean as further trials would move them. Further trials reduce only the
+    noise within cases, not the differences between cases.
+    """
     if now < 2 or len(values) < 2:
         return None
     total, centre = variance(values), fmean(values)
@@ -92,7 +102,7 @@ def _more_trials(
 
 
 def _within(trials: Sequence[bool]) -> float:
-    """Variance of a case's rate that is due to its trials, without bias; 0 for one trial."""
+    """The unbiased variance of a case's rate that is due to its trials. 0 for a single trial."""
     rate = sum(trials) / len(trials)
     return rate * (1 - rate) / (len(trials) - 1) if len(trials) > 1 else 0.0
 

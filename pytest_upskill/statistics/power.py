@@ -1,5 +1,6 @@
-"""The power of a lift's verdict: how likely a suite finds a lift of some size, before a student is asked. numpy and
-scipy load on use.
+"""Computes the power of a lift's verdict: the probability that a suite finds a lift of some size.
+
+It is computed before any student is asked. numpy and scipy are imported on use.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ if TYPE_CHECKING:
 
 MOST_CASES = 1_000
 _POINTS = 2_048
-"""Places at which the distribution of the cases' rates is evaluated."""
+"""The number of points at which the distribution of the cases' rates is evaluated."""
 _LISTED = 2_000
-"""Up to this number, compositions are listed one by one; above it, a sample is drawn."""
+"""If there are at most this many compositions, all are listed. Otherwise a sample is drawn."""
 _SAMPLE = 1_000
 _NUMBERS = 4_000_000
-"""Numbers in memory at once; large suites, whose compositions differ less, take fewer compositions."""
+"""At most about this many numbers are in memory at once. So large suites use fewer compositions, which differ less."""
 _SEED = 20240229
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """What is assumed of the cases: on average a reply passes with probability ``baseline`` without the skill, and
-    ``baseline + lift`` with it.
+    """Assumptions about the cases.
 
-    ``spread`` is the share of the variance of single replies that lies between cases: with 0 all cases are equally
-    hard, with 1 each always passes or always fails. Raises ValueError if a rate is not between 0 and 1.
+    On average, a reply passes with probability ``baseline`` without the skill, and ``baseline + lift`` with the skill.
+    ``spread`` is the share of the variance of single replies that is between cases. If it is 0, all cases are equally
+    hard. If it is 1, each case always passes or always fails. Raises ValueError if a rate is not between 0 and 1.
     """
 
     baseline: float
@@ -46,10 +47,11 @@ class Assumed:
 
 
 def difference_shares(assumed: Assumed, trials: int) -> NDArray[Any]:
-    """The probabilities that a case passes ``-trials`` to ``trials`` more of its trials with the skill than without it.
+    """The probability that a case passes d more of its trials with the skill than without it, for each possible d.
 
-    The rates of cases have a beta distribution, so that numbers of passes are beta-binomial (Skellam 1948, J. R. Stat.
-    Soc. B 10). The order of the cases is the same in both arms: what is easy without the skill is easy with it.
+    d runs from ``-trials`` to ``trials``. The rates of cases have a beta distribution, so that numbers of passes are
+    beta-binomial (Skellam 1948, J. R. Stat. Soc. B 10). Cases have the same order in both arms: a case that is easier
+    than another one without the skill is also easier with it.
     """
     import numpy
 
@@ -61,12 +63,12 @@ def difference_shares(assumed: Assumed, trials: int) -> NDArray[Any]:
 
 
 def power(assumed: Assumed, cases: int, trials: int = 1, level: float = LEVEL) -> float:
-    """The probability that the verdict is ``better``: that ``significance.sign_flip`` is at most ``level``, and the
-    mean difference positive.
+    """The probability that the verdict is ``better``.
 
-    How many cases differ by one trial, by two, ... is a composition. The critical sum of a composition follows from all
-    signs of its differences, and the chance to reach it from the chance of each sign. Compositions are listed with
-    their multinomial weights or, if they are too many, 1,000 are drawn with a fixed seed.
+    The verdict is ``better`` if ``significance.sign_flip`` is at most ``level`` and the mean difference is positive. A
+    composition says how many cases differ by one trial, by two trials, and so on. All ways to sign these differences
+    give the sum that a composition must reach, and the probability of each sign gives the chance to reach it.
+    Compositions are listed with their multinomial weights. If there are too many, 1,000 are drawn with a fixed seed.
     """
     import numpy
 
@@ -84,7 +86,7 @@ def power(assumed: Assumed, cases: int, trials: int = 1, level: float = LEVEL) -
         cosine, sine = numpy.cos(size * angle), numpy.sin(size * angle)
         null *= _powers(cosine, number)
         found *= _powers(cosine - 1j * (2 * chance - 1) * sine, number)
-    # Element s of these is the probability that the sum is s, or more.
+    # Element s - 1 of a row is the probability that the sum is at least s.
     by_chance, observed = (_tails(numpy.fft.ifft(one).real[:, 1 : most + 1]) for one in (null, found))
     reached = 2 * by_chance <= level * (1 + _ROUNDING)
     critical = reached.argmax(axis=1)
@@ -93,8 +95,9 @@ def power(assumed: Assumed, cases: int, trials: int = 1, level: float = LEVEL) -
 
 
 def cases_needed(assumed: Assumed, trials: int, wanted: float, level: float = LEVEL) -> int | None:
-    """The fewest cases that have the ``wanted`` power, up to a few: it grows with the cases, but not at every step.
-    None if ``MOST_CASES`` have less.
+    """The smallest number of cases with the ``wanted`` power. None if ``MOST_CASES`` cases have less power.
+
+    The result can be off by a few cases, because power grows with the number of cases, but not at every step.
     """
     low, high = 0, 8
     while power(assumed, high, trials, level) < wanted:
@@ -110,7 +113,10 @@ def cases_needed(assumed: Assumed, trials: int, wanted: float, level: float = LE
 def detectable_lift(
     baseline: float, spread: float, cases: int, trials: int, wanted: float, level: float = LEVEL
 ) -> float | None:
-    """The smallest lift, in whole points, that such a suite finds with the ``wanted`` power; None if it finds none."""
+    """The smallest lift, in whole percentage points, that a suite finds with the ``wanted`` power.
+
+    None if the suite finds no lift with this power.
+    """
     low, high = 0, round(100 * (1 - baseline))
     if high < 1 or power(Assumed(baseline, 1 - baseline, spread), cases, trials, level) < wanted:
         return None
@@ -122,7 +128,7 @@ def detectable_lift(
 
 
 def _passes(rate: float, spread: float, trials: int) -> NDArray[Any]:
-    """The probability of each number of passes (columns) of cases at evenly spaced places of their order (rows)."""
+    """The probability of each number of passes (columns), for cases at evenly spaced ranks of difficulty (rows)."""
     import numpy
     from scipy.special import betaincinv
 
@@ -134,7 +140,7 @@ def _passes(rate: float, spread: float, trials: int) -> NDArray[Any]:
     else:
         amount = 1 / spread - 1
         rates = betaincinv(rate * amount, (1 - rate) * amount, place)
-        rates = numpy.clip(rates + rate - rates.mean(), 0.0, 1.0)  # the error of the midpoint rule
+        rates = numpy.clip(rates + rate - rates.mean(), 0.0, 1.0)  # corrects the error of the midpoint rule
     passed = numpy.arange(trials + 1)
     ways = numpy.array([math.comb(trials, number) for number in passed])
     chances: NDArray[Any] = ways * rates[:, None] ** passed * (1 - rates[:, None]) ** (trials - passed)
@@ -142,7 +148,7 @@ def _passes(rate: float, spread: float, trials: int) -> NDArray[Any]:
 
 
 def _compositions(cases: int, moved: NDArray[Any], most: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Numbers of cases by the size of their difference, from 1 on, and the weight of each such composition."""
+    """The compositions (rows) and their weights. Column i is the number of cases that differ by i + 1 trials."""
     import numpy
 
     shares = numpy.array([*moved, max(1 - moved.sum(), 0.0)])
@@ -169,7 +175,7 @@ def _sums_up_to(total: int, parts: int) -> Iterator[Sequence[int]]:
 
 
 def _powers(base: NDArray[Any], exponents: NDArray[Any]) -> NDArray[Any]:
-    """A row for each exponent: the base to this power."""
+    """An array with a row for each exponent, which is the base raised to this power."""
     import numpy
 
     table = numpy.ones((int(exponents.max()) + 1, len(base)), dtype=base.dtype)

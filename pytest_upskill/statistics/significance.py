@@ -1,4 +1,4 @@
-"""Exact tests of paired differences, and their correction for several comparisons. numpy loads on use."""
+"""Exact tests of paired differences, and a correction for several comparisons. numpy is imported on use."""
 
 import math
 from collections import Counter
@@ -9,23 +9,25 @@ LEVEL = 0.05
 _MOST_SUMS = 200_000
 _FLIPS = 9999
 _SEED = 20240229
-"""Where the sums are too many to count, random flips with this seed: the same outcomes always give the same p."""
+"""If there are too many sums to count, signs are drawn with this seed, so that equal outcomes always give equal p."""
 
 
 def sign_flip(differences: Sequence[int]) -> float:
-    """Two-sided p value of the hypothesis that each difference is as likely as its negative.
+    """The two-sided p value of the hypothesis that each difference is as likely as its negative.
 
-    The share of all ways to sign the differences whose sum is as far from zero (Fisher 1935, The Design of Experiments,
-    section 21). Where all have the same size this is McNemar's exact test. ``differences`` are on a common denominator.
+    It is the share of all ways to sign the differences for which the sum is at least as far from zero as the observed
+    sum (Fisher 1935, The Design of Experiments, section 21). If all differences have the same size, this is McNemar's
+    exact test. ``differences`` are numerators over a common denominator.
     """
     found, moved = _as_far(differences, 0), sum(map(bool, differences))
     return _plain(max(found, least_p(moved))) if sum(differences) else 1.0
 
 
 def one_sided(differences: Sequence[int]) -> float:
-    """One-sided p value of the same hypothesis: the share of all ways to sign the differences whose sum is as large.
+    """The one-sided p value of the hypothesis that each difference is as likely as its negative.
 
-    At least five differences must be positive, and none negative, for p <= 0.05.
+    It is the share of all ways to sign the differences for which the sum is at least as large as the observed sum. It
+    takes at least five positive differences, and none negative, for p <= 0.05.
     """
     if sum(differences) > 0:
         return sign_flip(differences) / 2
@@ -33,7 +35,7 @@ def one_sided(differences: Sequence[int]) -> float:
 
 
 def fewest_gains(losses: int = 0, level: float = LEVEL) -> int:
-    """The fewest cases that must be better for ``one_sided`` to reach the level if ``losses`` are worse."""
+    """The smallest number of better cases with which ``one_sided`` reaches ``level`` if ``losses`` cases are worse."""
     gains = losses
     while not one_sided([1] * gains + [-1] * losses) <= level:
         gains += 1
@@ -41,8 +43,11 @@ def fewest_gains(losses: int = 0, level: float = LEVEL) -> int:
 
 
 def _as_far(differences: Sequence[int], beyond: int) -> float:
-    """The share of all signs whose sum is as far from zero as the observed one; ``beyond`` 1: farther."""
-    # Zeros are the same flipped. Without a common divisor there are fewer sums to count.
+    """The share of all ways to sign the differences for which the sum is at least as far from zero as the observed sum.
+
+    If ``beyond`` is 1, only sums that are farther from zero count.
+    """
+    # The sign of a zero changes nothing. Dividing by the common divisor leaves fewer sums to count.
     moved = [abs(one) for one in differences if one]
     unit, observed = math.gcd(*moved), abs(sum(differences))
     if not moved:
@@ -57,7 +62,10 @@ def _plain(p: float) -> float:
 
 
 def _counted(sizes: Counter[int], most: int, observed: int) -> float:
-    """The exact distribution of the sum, from its Fourier transform: the product of cos(size * frequency)."""
+    """The share of ways to sign the differences, counted exactly.
+
+    The distribution of the sum comes from its Fourier transform, which is the product of cos(size * frequency).
+    """
     import numpy
 
     points = 1 << (2 * most + 1).bit_length()
@@ -70,7 +78,10 @@ def _counted(sizes: Counter[int], most: int, observed: int) -> float:
 
 
 def _sampled(sizes: Counter[int], _most: int, observed: int) -> float:
-    """As Phipson and Smyth 2010 (Stat. Appl. Genet. Mol. Biol. 9): the sample is one of the ways itself."""
+    """The share of ways to sign the differences, estimated from random signs.
+
+    The observed signs count as one more draw (Phipson and Smyth 2010, Stat. Appl. Genet. Mol. Biol. 9).
+    """
     import numpy
 
     generator = numpy.random.default_rng(_SEED)
@@ -81,19 +92,22 @@ def _sampled(sizes: Counter[int], _most: int, observed: int) -> float:
 
 
 def least_p(pairs: int) -> float:
-    """The smallest p value that ``sign_flip`` can return for this number of differences."""
+    """The smallest p value that ``sign_flip`` can return for ``pairs`` differences."""
     return min(1.0, 2.0 ** (1 - pairs))
 
 
 def pairs_needed(comparisons: int = 1, level: float = LEVEL) -> int:
-    """The fewest pairs with which one of several comparisons could reach the level; 6 for a single one."""
+    """The smallest number of pairs with which one of several comparisons could reach ``level``.
+
+    It is 6 for a single comparison at the default level.
+    """
     return 1 + math.ceil(math.log2(comparisons / level))
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """p values of several comparisons, corrected so that any wrong verdict has at most the level's probability.
+    """The p values of several comparisons after Holm's correction (Holm 1979, Scand. J. Stat. 6).
 
-    Holm 1979 (Scand. J. Stat. 6).
+    If they are compared with a level, the probability that any of the verdicts is wrong is at most the level.
     """
     corrected, highest = [1.0] * len(values), 0.0
     for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
@@ -104,7 +118,10 @@ def holm(values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class LiftVerdict:
-    """``better``, ``worse`` or ``undecided``, None if no outcome of so few cases could decide; and the corrected p."""
+    """A verdict and the corrected p value. The verdict is ``better``, ``worse`` or ``undecided``.
+
+    It is None if there are so few cases that no outcome could decide.
+    """
 
     verdict: str | None
     p: float | None
@@ -112,7 +129,10 @@ class LiftVerdict:
 
 
 def lift_verdicts(tests: Sequence[tuple[int, float | None, float | None]]) -> list[LiftVerdict]:
-    """Verdicts on several lifts at once; each test is a number of pairs, their mean difference and its p value."""
+    """The verdicts on several lifts, corrected for their number.
+
+    Each test is a number of pairs, their mean difference and its p value.
+    """
     corrected = iter(holm([p for _, _, p in tests if p is not None]))
     best = iter(holm([least_p(pairs) for pairs, _, p in tests if p is not None]))
     return [LiftVerdict(None, None, False) if p is None else _verdict(mean or 0.0, next(corrected), next(best) <= LEVEL)

@@ -1,4 +1,8 @@
-"""Stopping before all replies are there: by curtailment, or by a bound that holds at every look. scipy loads on use."""
+"""Decides whether a run can stop before all replies are there. scipy is imported on use.
+
+A gate is decided early if no outcome of the remaining trials can change its verdict (curtailment), or by an interval
+that may be looked at after every reply (a confidence sequence).
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,29 +21,32 @@ from pytest_upskill.statistics.significance import LEVEL
 
 CURTAILED = "no remaining reply can change it"
 LOOKING_LEVEL = 0.01
-"""The level of the bound that holds at every look. The verdict at the end has its own level, and both can be wrong."""
+"""The level of the confidence sequence. The verdict at the end of a run has its own level, in addition to this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """An arm of a run: the trials of each case that passed or failed so far, and how many are planned in all."""
+    """The progress of one arm: for each case, which trials so far passed, and how many trials are planned in all."""
 
     trials: Trials
     planned: Mapping[str, int]
 
     def ending(self, passed: bool) -> dict[str, list[bool]]:
-        """All trials, if the remaining ones all end like this."""
+        """All trials of each case, if all remaining trials have the result ``passed``."""
         known = {case: list(self.trials.get(case, ())) for case in self.planned}
         return {case: each + [passed] * (self.planned[case] - len(each)) for case, each in known.items()}
 
     def complete(self) -> dict[str, Sequence[bool]]:
-        """The cases whose trials are all there."""
+        """The cases of which all planned trials are finished."""
         return {case: each for case, each in self.trials.items() if len(each) >= self.planned.get(case, 0)}
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A verdict that is certain already, and why. ``sequence`` is the interval that excludes the threshold, if any."""
+    """A verdict that is already certain, and the reason.
+
+    If a confidence sequence decided, ``sequence`` is the interval, which excludes the threshold.
+    """
 
     verdict: GateVerdict
     reason: str
@@ -47,10 +54,14 @@ class Stop:
 
 
 def rate_stop(arm: Progress, threshold: float, interval: bool = False, gates: int = 1) -> Stop | None:
-    """Whether a gate on a pass rate is decided. With ``interval`` it compares intervals; ``gates`` counts all gates."""
+    """The verdict of a gate on a pass rate if it is already decided, otherwise None.
+
+    If ``interval``, the gate compares the interval with the threshold, otherwise the estimate. ``gates`` is the number
+    of all gates.
+    """
     worst, best = pass_rate(arm.ending(False)), pass_rate(arm.ending(True))
     if interval:
-        # Wilson's limits move outwards with fewer effective trials, and there are never fewer than cases.
+        # Wilson's limits move outwards with fewer effective trials, and there are at least as many trials as cases.
         pessimistic = [Rate(rate.mean, rate.cases, rate.cases) for rate in (worst, best)]
         optimistic = [Rate(rate.mean, sum(arm.planned.values()), sum(arm.planned.values())) for rate in (worst, best)]
         found = _certain(pessimistic, optimistic, threshold, gates)
@@ -69,7 +80,7 @@ def rate_stop(arm: Progress, threshold: float, interval: bool = False, gates: in
 def lift_stop(
     treated: Progress, control: Progress, threshold: float, interval: bool = False, gates: int = 1
 ) -> Stop | None:
-    """As ``rate_stop``, for a gate on the lift."""
+    """Like ``rate_stop``, but for a gate on the lift."""
     worst = posterior(treated.ending(False), control.ending(True))
     best = posterior(treated.ending(True), control.ending(False))
     ends = [worst, best]
@@ -78,7 +89,7 @@ def lift_stop(
         return Stop(found, CURTAILED)
     counts = dict(posterior(treated.complete(), control.complete()).counts)
     if threshold == 0:
-        counts.pop(0.0, None)  # cases without a difference say nothing about its sign
+        counts.pop(0.0, None)  # cases without a difference say nothing about the sign of the lift
     passed = sum((1 + value) / 2 * number for value, number in counts.items())
     total = sum(counts.values())
     found = _sequential(passed, total, (1 + threshold) / 2, gates)
@@ -98,9 +109,11 @@ def _same(worst: Estimate, best: Estimate, threshold: float) -> GateVerdict | No
 def _certain(
     pessimistic: Sequence[Estimate], optimistic: Sequence[Estimate], threshold: float, gates: int
 ) -> GateVerdict | None:
-    """The verdict on intervals that the worst and the best end share; decisions only get easier from one to the other.
+    """The verdict of a gate on intervals if it is the same however the remaining trials end, otherwise None.
 
-    Of several gates, Holm's correction decides at least those that reach their equal share of the level.
+    ``pessimistic`` and ``optimistic`` hold the estimates at the worst and the best end, with as few and as many
+    effective trials as possible. Holm's correction for several gates is never stricter than dividing the level by their
+    number.
     """
     for end, verdict in zip(pessimistic, (GateVerdict.PASS, GateVerdict.FAIL), strict=True):
         if by_estimate(end, threshold) is verdict and end.p_against(threshold) <= LEVEL / gates:
@@ -118,9 +131,10 @@ def _sequential(passed: float, total: float, threshold: float, gates: int) -> Ga
 
 
 def log_evidence(passed: float, total: float, rate: float) -> float:
-    """Logarithm of the evidence against ``rate``; over all looks, it ever reaches log(1/a) with probability at most a.
+    """The logarithm of the evidence against ``rate``.
 
-    The beta-binomial mixture of Howard et al. 2021 (Ann. Stat. 49, section 3.2), whose beta distribution has the mean
+    If ``rate`` is true, the probability that this ever reaches log(1/a), at any look, is at most a. It is the
+    beta-binomial mixture of Howard et al. 2021 (Ann. Stat. 49, section 3.2); its beta distribution has the mean
     ``rate`` and the weight of one case. ``passed`` is a sum of values from 0 to 1, one for each of ``total`` cases.
     """
     from scipy.special import betaln, xlogy
@@ -133,7 +147,7 @@ def log_evidence(passed: float, total: float, rate: float) -> float:
 
 
 def confidence_sequence(passed: float, total: float, confidence: float = CONFIDENCE) -> Interval | None:
-    """An interval of a rate that may be looked at after each case; None if nothing was counted."""
+    """An interval of a rate that remains valid if it is looked at after each case. None if ``total`` is 0."""
     if not total:
         return None
     from scipy.optimize import brentq
