@@ -197,7 +197,7 @@ class SkillFile(pytest.File):
             return
         trials = self.run.settings.trials
         for arm in student_arms:
-            before = trials if arm == arms.REPEAT else 0  # its replies are further ones to the question of the skill
+            before = trials if arm == arms.REPEAT else 0  # these trials follow those of the skill arm
             for trial in range(before + 1, before + trials + 1):
                 suffix = "" if trial == 1 else f"-{trial}"
                 yield self._item(f"{case.name}[{student}-{arms.slug(arm)}{suffix}]", kind, case, student, arm, trial)

@@ -60,7 +60,7 @@ def status_of(report: pytest.TestReport) -> Status | None:
     The letters are ``?`` inconclusive, ``$`` stopped by the budget, ``n`` not answered, ``=`` not needed, ``+`` and
     ``-`` control arms, and ``f`` a failure that only a gate judges.
     """
-    if report.outcome not in ("passed", "skipped") or (outcome := outcome_of(report)) is None:  # others: of plugins
+    if report.outcome not in ("passed", "skipped") or (outcome := outcome_of(report)) is None:  # of no item of ours
         return None
     verdict = outcome.verdict.kind
     if report.skipped and verdict in SKIPPED:

@@ -3,7 +3,7 @@
 Nothing is trained. The weights are a lookup table that llama.cpp runs like any Llama model:
 
 - The vocabulary is the 256 bytes, a few control tokens, the markers to find in a prompt, and the answers, cut into
-  pieces. Embeddings are one-hot. The output matrix leads from each piece to the next, so an answer is a chain of pieces.
+  pieces. Embeddings are one-hot. The output matrix leads from each piece to the next, so an answer is a chain.
 - Queries and keys are zero, so attention returns the mean over the prompt. For each marker, this mean is the marker's
   share of the prompt's tokens.
 - The first feed-forward layer acts at the token before an answer. If the prompt holds an informing marker, the layer
@@ -173,7 +173,7 @@ def _cut(text: str, taken: set[str], length: int) -> list[str]:
         while size < len(rest) and _encoded(rest[:size]) in taken:
             size += 1
         piece, rest = rest[:size], rest[size:]
-        while _encoded(piece) in taken:  # only the last piece cannot grow to the right
+        while _encoded(piece) in taken:  # the last piece grows to the left, because nothing follows it
             if not pieces:
                 raise ValueError(f"the answer {text!r} is itself a token already; make it longer")
             taken.discard(_encoded(pieces[-1]))
