@@ -1,1 +1,1 @@
-"""Replies: the ledger of stored replies, the cassettes of recorded replies, the budget, and the scheduling of questions."""
+"""Replies: the ledger of stored replies, the cassettes of recorded replies, the budget, and asking questions."""
