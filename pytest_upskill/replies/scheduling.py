@@ -119,7 +119,7 @@ class Replies:
         return self._open_ledger()
 
     def want(self, wanted: Wanted, urgent: bool = False) -> Future[Reply]:
-        """Return the future reply. An ``urgent`` request, for which a caller is about to wait, goes before the others."""
+        """Return the future reply. An ``urgent`` request, for which a caller will soon wait, goes before the others."""
         try:
             return self._want(wanted, urgent)
         except Exception as error:
