@@ -24,8 +24,8 @@ class CompileLimits:
     """Limits of one compilation: times in seconds, and sizes in bytes. ``seconds`` limits the processor time of each
     process.
 
-    ``elapsed`` limits the elapsed time; None: ``seconds`` does so as well. With a larger ``elapsed``, a source that
-    compiles does not fail because the machine is busy.
+    ``elapsed`` limits the elapsed time; if it is None, ``seconds`` is this limit, too. With a larger ``elapsed``, a
+    source that compiles does not fail because the machine is busy.
     """
 
     seconds: float = 60.0
@@ -202,8 +202,8 @@ def _suspicious(ran: process.Ran) -> list[str]:
 
 
 def _raise_for_machine(harmless: process.Ran, ran: process.Ran) -> None:
-    """Raise ToolchainError or SandboxError if ``harmless``, the compilation of another source, failed as well. Only
-    this proves a fault of the machine, because the student's source can make the compiler print any message.
+    """Raise ToolchainError or SandboxError if the compilation of another, harmless source failed as well. Only this
+    proves a fault of the machine, because the student's source can make the compiler print any message.
     """
     if harmless.status == 0:
         return

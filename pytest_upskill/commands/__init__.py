@@ -1,1 +1,1 @@
-"""The console script ``pytest-upskill``; one module for each command. The only package that knows click."""
+"""The console script ``pytest-upskill``, with one module for each command. Only this package uses click."""

@@ -100,7 +100,7 @@ def _case(path: Path) -> Case:
 
 
 def _called(name: str) -> list[Path]:
-    """The cases of this name in skills below the current folder."""
+    """Return the cases of this name in skills below the current folder."""
     with contextlib.suppress(SkillError):
         found = (case for file in skill_files([]) for case in case_paths(file.parent) if case.stem == name)
         return list(dict.fromkeys(found))
@@ -124,7 +124,9 @@ def _check(case: Case, device: str, seed: int, example: str | None, full: bool, 
 
 
 def _machine(case: Case, device: str) -> Machine:
-    """The machine, or that of the language's first device if the language does not support this one."""
+    """Return the machine for ``device``, or for the language's first device if the language does not support
+    ``device``.
+    """
     chosen, possible = choose(device), language_of(case).devices
     return chosen if chosen.device in possible else machine_for(JudgeRequest("", "", {}, device=possible[0]))
 
@@ -194,7 +196,7 @@ def _raise_problem(result: JudgeResult, case: Case) -> None:
 
 
 def _repeated_by(outcome: Outcome, case: Case) -> str | None:
-    """The command that repeats the counterexample."""
+    """Return the command that repeats the counterexample."""
     if (found := outcome.verdict.counterexample) is None:
         return None
     return f"pytest-upskill check {shlex.quote(shown_path(case.path))} --example={shlex.quote(str(found.example))}"
@@ -242,7 +244,7 @@ def _compiler_words(outcome: Outcome) -> list[str]:
 
 
 def _launches(statistics: LaunchStatistics) -> str:
-    """The launches in words; empty for a language without launches."""
+    """Return the launches in words; empty for a language without launches."""
     calls, launches = statistics.calls, statistics.launches
     if not calls:
         return ""

@@ -1,4 +1,6 @@
-"""The numbers around one element of a result: inputs, expected and computed values, errors and what is allowed."""
+"""Shows the numbers around one element of a result: inputs, expected and computed values, errors, and allowed
+errors.
+"""
 
 from __future__ import annotations
 
@@ -196,7 +198,7 @@ class _Table:
             yield self._line(label, [_shown(line[one].item()) for one in at], color)
 
     def _around(self, shape: Sequence[int], index: tuple[int, ...]) -> range:
-        """The indices to show along the last dim."""
+        """Return the indices to show along the last dim."""
         last = shape[-1] if shape else 1
         first = max(min((index[-1] if index else 0) - self._cells // 2, last - self._cells), 0)
         return range(first, min(first + self._cells, last))
@@ -208,7 +210,7 @@ class _Table:
 
 
 def _label(name: str, index: tuple[int, ...], at: range) -> str:
-    """``out[3, 7:12]``: elements along the last dim."""
+    """Return a label for elements along the last dim, such as ``out[3, 7:12]``."""
     last = f"{at.start}:{at.stop}" if len(at) > 1 else f"{at.start}"
     return place(name, (*index[:-1], last)) if index else name
 

@@ -1,4 +1,4 @@
-"""``pytest-upskill compare [A] [B]``: what changed between two recorded runs."""
+"""``pytest-upskill compare [A] [B]``: shows what changed between two recorded runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``pytest-upskill lint [PATH ...]``: the checks of skills and cases that collection makes, without pytest."""
+"""``pytest-upskill lint [PATH ...]``: makes the same checks of skills and cases as collection, but without pytest."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

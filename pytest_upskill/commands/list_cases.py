@@ -1,4 +1,4 @@
-"""``pytest-upskill list [PATH ...]``: tables of skills with their cases, and of students."""
+"""``pytest-upskill list [PATH ...]``: shows tables of skills with their cases, and of students."""
 
 import os
 from collections import Counter
@@ -24,7 +24,7 @@ from pytest_upskill.students.builtin import BUILTIN
 from pytest_upskill.students.registry import resolve
 
 _PIPED_WIDTH = 10_000
-"""The width if the output is not a terminal: no line is wrapped."""
+"""The width if the output is not a terminal. It is so large that no line is wrapped."""
 
 
 @click.command("list")

@@ -62,7 +62,7 @@ def command(place: Path, schema: str, language: str) -> None:
 
 
 def skill_of(place: Path) -> Path:
-    """The SKILL.md of the skill that the new case belongs to. Raises UsageError, SkillError."""
+    """Return the SKILL.md of the skill that the new case belongs to. Raises UsageError, SkillError."""
     folder = place.parent.parent if place.parent.name == "evals" else place.parent
     if found := next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None):
         return found
@@ -81,7 +81,7 @@ def skill_of(place: Path) -> Path:
 
 
 def skeleton(schema: str, path: Path, language: str) -> str:
-    """The text of a case for an operator schema. Raises UsageError, CaseError."""
+    """Return the text of a case for an operator schema. Raises UsageError, CaseError."""
     try:
         operator = parse_operator(schema, ())
     except ValueError as error:

@@ -184,7 +184,7 @@ def command(skills: Sequence[Path], rootdir: Path, dry_run: bool) -> None:
     """
     removed = 0
     named, known = skill_files(skills), list[Path]()
-    with contextlib.suppress(SkillError):  # the skills may all be elsewhere
+    with contextlib.suppress(SkillError):  # there may be no skills below the rootdir
         known = skill_files([rootdir])
     for skill_path in named:
         for line in prune(skill_path.resolve(), rootdir.resolve(), dry_run, [*named, *known]):

@@ -1,4 +1,4 @@
-"""``pytest-upskill report RUN``: the report of a recorded run, in any format."""
+"""``pytest-upskill report RUN``: prints or writes the report of a recorded run, in any format."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def command(run: str, suffix: str | None, output: str | None) -> None:
 
 
 def _target(output: str) -> ReportTarget:
-    """The file to write to. Raises UsageError."""
+    """Return the file to write to. Raises UsageError."""
     form, colon, _ = output.partition(":")
     if colon and form in values.REPORT_FORMS:
         try:

@@ -14,7 +14,7 @@ _SECTIONS = {
 
 
 def rootdir_of(path: Path, invocation_dir: Path) -> Path:
-    """The rootdir of ``pytest PATH`` in ``invocation_dir``, by the rules of pytest's documentation."""
+    """Return the rootdir of ``pytest PATH`` in ``invocation_dir``, by the rules in pytest's documentation."""
     start = path.absolute() if path.is_dir() else path.absolute().parent
     upwards = (start, *start.parents)
     for found in (_configured(upwards), _having("pyproject.toml", upwards), _having("setup.py", upwards)):

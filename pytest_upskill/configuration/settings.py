@@ -99,22 +99,27 @@ class Settings:
     typed: frozenset[str] = frozenset()
     arms_named: bool = False
     export: Path | None = None
-    """The folder for the projects of passing kernels."""
+    """The folder to which the passing kernels are written as projects."""
     unused: str = ""
 
     @property
     def self_check(self) -> bool:
-        """Whether the cases themselves are checked, because no student was named."""
+        """Return whether the cases themselves are checked, because no student was named."""
         return not self.students
 
 
 def students_tables(pyproject: Path) -> Mapping[str, Mapping[str, Any]]:
-    """``[tool.upskill.students.<name>]`` by name; empty if there is no such file. Raises UsageError."""
+    """Return the tables ``[tool.upskill.students.<name>]`` by name; empty if there is no such file. Raises
+    UsageError.
+    """
     return tables(pyproject, "students", "student")
 
 
 def tables(pyproject: Path, name: str, each: str) -> Mapping[str, Mapping[str, Any]]:
-    """The tables ``[tool.upskill.<name>.*]``, one for ``each``; empty if there is no such file. Raises UsageError."""
+    """Return the tables ``[tool.upskill.<name>.*]``; empty if there is no such file. Raises UsageError.
+
+    ``each`` is the word for one table in messages.
+    """
     try:
         data = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""Parsers of option and ini texts. Each raises ValueError with a message that names the accepted forms.
+"""Parsers of option and ini values. Each raises ValueError with a message that names the accepted forms.
 
-Imported whenever pytest starts, so it imports almost nothing.
+This module is imported whenever pytest starts, so it imports almost nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _EXAMPLES = {"skill-creator": "DIR", "upskill": "FILE.csv", "badge": "FILE.json"
 
 
 def names(text: str) -> tuple[str, ...]:
-    """One name or several, separated by commas or line ends."""
+    """Return one or several names, separated by commas or line ends."""
     found = tuple(part for part in (piece.strip() for piece in re.split(r"[,\n]", text)) if part)
     if not found:
         raise ValueError("expected a name, or several separated by commas")
@@ -80,7 +80,7 @@ url = _matching(r"https?://[^\s/]+(/\S*)?", "a URL such as http://127.0.0.1:8080
 
 
 def seed(text: str) -> int:
-    """A whole number from 0 to 2**63-1."""
+    """Parse a whole number from 0 to 2**63-1."""
     if not re.fullmatch(r"[0-9]+", text) or int(text) >= 2**63:
         raise ValueError(f"{text!r} is not a whole number from 0 to 2**63-1")
     return int(text)
@@ -98,7 +98,7 @@ def noise(text: str) -> Noise:
 
 
 def seconds(text: str) -> float:
-    """Seconds above 0, below a day."""
+    """Parse a number of seconds above 0 and below a day."""
     try:
         number = float(text)
     except ValueError:
@@ -149,7 +149,7 @@ def known_failures(text: str) -> tuple[KnownFailure, ...]:
 
 
 def compared_run(text: str) -> str:
-    """The run to compare with: a number, ``last``, or a JSON report."""
+    """Parse the run to compare with: a number, ``last``, or a JSON report."""
     if not (text == "last" or text.isdecimal() or text.endswith((".json", ".jsonl"))):
         forms = "a number that `pytest-upskill runs` shows, 'last', or a JSON report (run.json)"
         raise ValueError(f"{text!r} is not a run; accepted: {forms}; a path goes before the option")
@@ -157,7 +157,7 @@ def compared_run(text: str) -> str:
 
 
 def text(text: str) -> str:
-    """Any text but an empty one."""
+    """Return the text. It must not be empty."""
     if not text.strip():
         raise ValueError("the value is empty")
     return text

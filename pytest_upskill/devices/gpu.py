@@ -54,7 +54,7 @@ class Gpu:
 
 
 def nodes(root: Path = Path("/dev")) -> tuple[Path, ...]:
-    """The device files of NVIDIA's driver; empty without a GPU. Fast: it lists a folder."""
+    """The device files of NVIDIA's driver; empty without a GPU. It is fast, because it only lists a folder."""
     return tuple(sorted(path for pattern in _NODES for path in root.glob(pattern)))
 
 

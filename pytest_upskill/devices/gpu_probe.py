@@ -1,7 +1,7 @@
 """Prints the GPUs that the machine's CUDA driver finds, as JSON. Imports nothing of ours.
 
-Started as ``python -I -S gpu_probe.py``: the process that runs pytest must not initialise the driver, which does not
-work after a fork.
+Started as ``python -I -S gpu_probe.py``. The driver does not work after a fork, so the process that runs pytest must
+not initialise it.
 """
 
 import ctypes

@@ -1,1 +1,1 @@
-"""The pipeline of an item: prompt, reply, judgement, outcome; turns; preparing later items."""
+"""The pipeline of an item (prompt, reply, judgement, outcome), with several turns, and with work on later items."""

@@ -159,7 +159,7 @@ class Pipeline:
         return self._with_prompt(task, outcome) if outcome.reply and task.student != "golden" else outcome
 
     def _with_prompt(self, task: Task, outcome: Outcome) -> Outcome:
-        # Prompts are long, and the trials and students of a case share one.
+        # Prompts are long, and all trials and students of a case have the same one, so only one item gets the text.
         prompt = self._renderer.of(task).prompt
         first = self._prompt_of.setdefault(prompt.digest, task.id) == task.id
         return replace(outcome, prompt_digest=prompt.digest, prompt=prompt.text if first else "")

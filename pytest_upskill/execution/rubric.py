@@ -30,7 +30,7 @@ from pytest_upskill.students.base import StudentConfig, is_at_hand
 from pytest_upskill.students.files import writing_below
 
 ARM = "rubric"
-"""How the arms of a judge's questions begin: ``rubric-<student>-<arm of the reply>``."""
+"""The beginning of the arm of a judge's question: ``rubric-<student>-<arm of the reply>``."""
 MOST, AGREE = 3, 2
 """The maximum number of a judge's answers to one reply, and how many equal answers decide a statement."""
 _READINGS = 2

@@ -185,7 +185,7 @@ def _tolerances(case: Case, judged: Sequence[tuple[str, tuple[Expected, ...]]]) 
 
 
 def fitted(ones: Sequence[Expected]) -> tuple[float, float]:
-    """(rtol, atol), rounded up to two digits, such that ``atol + rtol * |gold|`` is at least the error bound for each
+    """(rtol, atol), rounded up to two digits, such that ``atol + rtol * |gold|`` is at least the error bound of each
     element.
     """
     golds = torch.cat([one.gold.reshape(-1).abs() for one in ones])

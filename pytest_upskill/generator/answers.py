@@ -1,7 +1,7 @@
-"""Reads a teacher's answers, which are data: a plan, the files of a skill, or one case file, each in a strict format.
+"""Reads a teacher's answers: a plan, the files of a skill, or one case file, each in a strict format. Answers are data.
 
-No answer chooses where something is written: a skill has ``SKILL.md`` and ``references/<name>.md``, a case the name
-that the plan gave it. Everything else is refused, with a reason that is sent back to the teacher.
+No answer chooses where something is written. A skill has the files ``SKILL.md`` and ``references/<name>.md``, and a
+case has the name that the plan gave it. Everything else is refused, and the reason is sent back to the teacher.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def is_reserved(name: str) -> bool:
 
 
 def read_skill(reply: Reply) -> Mapping[str, str]:
-    """The texts of a skill's files by path, in the order of the answer. If the whole answer, or one of its blocks,
-    begins with frontmatter and has no path, it is SKILL.md. Raises Refused.
+    """The texts of a skill's files by path, in the order of the answer. A text that begins with frontmatter and has no
+    path (the whole answer, or one of its blocks) is SKILL.md. Raises Refused.
     """
     text = checked_text(reply)
     found: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """Improves the description of a skill: a student chooses skills for training queries, a teacher writes a description.
 
-Rounds, held-out queries and the decision are those of ``refine``; queries take the place of cases.
+Rounds, held-out queries and decisions work as in ``refine``, with queries in place of cases.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def halves(queries: Sequence[Case]) -> tuple[list[Case], list[Case]]:
 
 
 def read_description(reply: Reply) -> str:
-    """The description in an answer, in one line: that of its only block, or the whole answer. Raises Refused."""
+    """The description in an answer, in one line: the text of its only block or, without a block, the whole answer.
+    Raises Refused.
+    """
     text = checked_text(reply)
     blocks = list(fences(lines_of(text)))
     if len(blocks) > 1 or (blocks and not blocks[0].closed):

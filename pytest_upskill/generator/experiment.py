@@ -1,7 +1,7 @@
 """Runs a student on cases without pytest: with the skill, without it, and with a SKILL.md that is not on disk.
 
-Prompts, stored replies and verdicts are those of a pytest run with the same rootdir: what one has paid for, the other
-takes from the ledger.
+Prompts, stored replies and verdicts are the same as in a pytest run with the same rootdir. A reply that was paid for in
+one of the two is in the ledger, so it costs nothing in the other.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ ASK_AHEAD = 8
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """What the student is shown of the skill: ``text`` as its SKILL.md or, if that is None, what ``name`` stands for
-    (``skills.arms``).
+    """What the student is shown of the skill. If ``text`` is not None, it is shown as the SKILL.md; otherwise ``name``
+    says what is shown (``skills.arms``).
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""What a teacher is shown of failed training cases: grouped by cause, without repeats, within a number of tokens.
+"""Describes failed training cases to a teacher: grouped by cause, without repeats, within a number of tokens.
 
-Everything comes from outcomes of the cases that are given; held-out cases never get here.
+Everything comes from outcomes of the given cases. Callers pass no held-out cases.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""A teacher that is a person or another tool: questions are written to files of a folder, answers read beside them.
+"""A teacher that is a person or another tool: questions are written to files of a folder, and answers are read there.
 
-The question of a step is ``<step>.prompt.md``, its answer ``<step>.answer.md``; a second attempt at the step has
-``<step>.attempt2.prompt.md`` and ``<step>.attempt2.answer.md``.
+The question of a step is ``<step>.prompt.md``, and its answer is ``<step>.answer.md``. The second attempt at the step
+has ``<step>.attempt2.prompt.md`` and ``<step>.attempt2.answer.md``.
 
-The file of the question says what its answer is for: an answer is not used for another question. Attempts at a step are
-for the same question, whatever was wrong with the earlier answers.
+The question's file shows what its answer is for, so an answer is never used for another question. All attempts at a
+step are for the same question, whatever was wrong with the earlier answers.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class FilesTeacher:
         self._lock = threading.Lock()
 
     def ask(self, step: Step) -> Future[Reply]:
-        """Write the question, and return a future that is done: it has the answer or, if there is no file with it,
-        raises AnswerMissing.
+        """Write the question, and return a future that is done. It has the answer if there is a file with one;
+        otherwise it raises AnswerMissing.
         """
         future: Future[Reply] = Future()
         try:

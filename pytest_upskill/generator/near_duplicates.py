@@ -96,9 +96,9 @@ def _result_count(case: Case) -> int:
 
 
 def _adapted(case: Case, other: Case, theirs: Mapping[str, str]) -> str | None:
-    """The source of the other case's reference, followed by a function with the name of this case's function that calls
-    it. The results of the other reference become, in order, this case's returned results and then its results that are
-    written in place. None if a dim of the other case cannot be derived.
+    """Source text of the other case's reference, followed by a function that calls it, and that has the name of this
+    case's reference. The results of the other reference become this case's returned results and then, in order, its
+    results that are written in place. None if a dim of the other case cannot be derived.
     """
     assert case.op is not None and other.op is not None and other.reference is not None
     constants = {spec.name: _only_value(spec) for spec in other.arguments if spec.name not in theirs}

@@ -95,8 +95,8 @@ def _script(char: str) -> str:
 
 
 def _other_language(prose: str, code: str) -> str:
-    """The language whose frequent words occur most often in the text, if they occur at least twice as often as those of
-    the language ``code``; otherwise empty.
+    """The language whose frequent words occur most often in the text. Empty unless they occur at least twice as often
+    as the frequent words of the language ``code``.
     """
     words = re.findall(r"[^\W\d_]+", prose.lower())
     if len(words) < _FEW_WORDS:

@@ -1,7 +1,7 @@
-"""Proves that a case is worth asking, before it is kept. What a teacher wrote runs in sandboxes only.
+"""Proves that a case is worth asking, before the case is kept. What a teacher wrote runs in sandboxes only.
 
-A case must pass the self-check (its reference runs, its solution passes, wrong results are rejected, results depend on
-the inputs), must kill mutants of its solution, and must ask for another operator than every other case.
+A case must pass the self-check: its reference runs, its solution passes, wrong results are rejected, and results depend
+on the inputs. It must also kill mutants of its solution, and must ask for an operator that no other case asks for.
 """
 
 from __future__ import annotations
@@ -145,10 +145,11 @@ class Prover:
         yielding: Container[str] = (),
         more_to_come: Callable[[], bool] = lambda: False,
     ) -> Proven:
-        """The case with its quality, and with those of its duplicates that ``yielding`` names.
+        """The case with its quality. If other cases in ``yielding`` (names) ask for the same operator, they are listed
+        in ``same``.
 
-        Raises Refused with the reason, which may be a duplicate that ``yielding`` does not name; SandboxError,
-        ToolchainError.
+        Raises Refused with the reason; it is refused, too, if a case that is not in ``yielding`` asks for the same
+        operator. Raises SandboxError and ToolchainError.
         """
         self._references.begin()
         if more_to_come():

@@ -82,7 +82,9 @@ def quotation(text: str) -> str:
 def case_step(
     order: Order, skill: str, case: PlannedCase, planned: Sequence[PlannedCase], existing: Sequence[Case] = ()
 ) -> Step:
-    """The question for one case. It lists the other cases, which are ``planned`` or exist."""
+    """The question for one case. It also lists the skill's other cases: those that are ``planned``, and those that
+    exist.
+    """
     lines = [f"- {one.name}: {one.operator}" for one in planned if one.name != case.name]
     listed = "\n".join([*lines, *filter(None, [_listed(existing)])])
     told = f"\nOther cases ask for these operators; yours must not compute the same:\n\n{listed}\n" if listed else ""

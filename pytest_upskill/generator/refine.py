@@ -1,7 +1,7 @@
 """Refines a skill: a student fails training cases, a teacher writes a new SKILL.md, held-out cases decide.
 
 The teacher's questions are made from training cases only. A new version is kept if the exact one-sided p of its gains
-on held-out cases, with Holm's correction for all rounds, is at most 0.05; whatever else happens, the old one stays.
+on held-out cases, with Holm's correction for all rounds, is at most 0.05. Otherwise the old version stays.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stores what an interrupted refinement needs to continue, below ``.upskill``: the text that it began with.
+"""Stores what an interrupted refinement needs to continue: the text that it began with. The file is below ``.upskill``.
 
 Replies and answers are stored by their questions. A refinement that begins again with the same text asks the same
 questions, finds the stored answers, and goes on from there.

@@ -1,4 +1,4 @@
-"""The sections of a SKILL.md, and the same text without one of them."""
+"""Finds the sections of a SKILL.md, and removes sections from its text."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class _Answer:
 
 
 class Writing:
-    """One command. ``say`` is called with the name of a step and what has happened to it."""
+    """One command. ``say`` is called with the name of a step and with what has happened to this step."""
 
     def __init__(
         self, talks: Conversations, make_prover: MakeProver, order: Order, say: Callable[[str, str], object]
@@ -128,9 +128,7 @@ class Writing:
         return whole
 
     def new(self, plan: Plan, into: Path) -> None:
-        """Write the planned skill and its cases below the folder ``into``, or continue an interrupted command. Raises
-        UsageError.
-        """
+        """Write the planned skill and its cases below ``into``, or continue a command. Raises UsageError."""
         folder = self._hold(into / plan.skill)
         is_there = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
         record = read_provenance(folder / "evals") if is_there else self._record

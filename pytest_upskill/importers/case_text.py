@@ -1,5 +1,5 @@
-"""Composes the text of a case file from what was imported. The imported texts are data, so they are written such that
-no text can end its block or its key.
+"""Composes the text of a case file from what was imported. The imported texts are data: they are written such that none
+can end its block or its key.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def _path(module: str, folder: Path) -> Path:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is such a file. Names that no file can have give False, and no error."""
+    """Whether the file exists. For names that no file can have, the answer is False, without an error."""
     try:
         return path.is_file()
     except (OSError, ValueError):

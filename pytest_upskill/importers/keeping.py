@@ -46,10 +46,10 @@ Write here what a student should know for these cases.
 
 @dataclass(slots=True)
 class Kept:
-    """The result of an import: names of cases, and by label the reasons why the other tasks were not imported.
+    """The result of an import: names of cases, and by label the reasons why tasks were not imported.
 
-    ``same_as`` has, by name, the cases that ask for the same as another case, and the name of this other case. They are
-    imported nevertheless, because problems of a benchmark may differ in their sizes only.
+    ``same_as`` maps the name of a case to the name of another case that asks for the same. Such cases are imported
+    nevertheless, because problems of a benchmark may differ in their sizes only.
     """
 
     folder: Path

@@ -1,1 +1,1 @@
-"""Replies: stored ones (the ledger), recorded ones (cassettes), budget and scheduling."""
+"""Replies: the ledger of stored replies, the cassettes of recorded replies, the budget, and asking questions."""

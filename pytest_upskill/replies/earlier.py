@@ -45,7 +45,7 @@ class EarlierReplies:
             self._reused.setdefault(item, set()).add(ask.key)
 
     def reused(self, item: str) -> int:
-        """How many replies to an item were stored before this session."""
+        """Return how many replies to an item were stored before this session."""
         return len(self._reused.get(item, ()))
 
 
@@ -57,7 +57,7 @@ def judged_all_the_same(earlier: Recording, config: StudentConfig, question: Que
 
 
 def changes(earlier: Recording, config: StudentConfig, question: Question) -> str:
-    """What has changed since an earlier reply, in words."""
+    """Return what has changed since an earlier reply, in words."""
     if earlier.prompt != question.prompt.digest:
         return "the prompt (skill, task or signature) has changed since"
     old, now = earlier.sampler, Sampler.of(config)

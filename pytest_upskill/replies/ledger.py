@@ -56,9 +56,7 @@ MIGRATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The budget of a session; None means no limit. ``flags`` is the beginning of the option names that messages
-    mention.
-    """
+    """The budget of a session; None means no limit. ``flags`` begins the names of options in messages."""
 
     usd: float | None = None
     tokens: int | None = None
@@ -67,9 +65,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question to claim. ``usd`` and ``tokens`` are its worst case. If ``fresh``, replies of other sessions are
-    ignored.
-    """
+    """A question to claim, with its worst case. If ``fresh``, replies of other sessions are ignored."""
 
     key: str
     student: str
@@ -162,11 +158,11 @@ class Ledger:
             return self._find(ask)
 
     def changes(self) -> int:
-        """A number that changes when another process writes to the ledger."""
+        """Return a number that changes when another process writes to the ledger."""
         return self._storage.changes()
 
     def totals(self) -> Totals:
-        """What all processes of the session have done and spent."""
+        """Return what all processes of the session have done and spent."""
         statement = (
             "SELECT asked, (SELECT count(*) FROM claims WHERE session = id), (SELECT count(*) FROM failures WHERE "
             "session = id AND line = ''), builds, usd, tokens, unpriced, stopped, estimate FROM sessions WHERE id = ?"
@@ -375,9 +371,7 @@ class Ledger:
         return found
 
     def reply_of(self, key: str) -> Recording | None:
-        """Return the stored reply with this key, even if its question was changed; None if no such reply can be
-        used.
-        """
+        """Return the stored reply with this key, even if its question was changed; None if none can be used."""
         with self._storage.reading():
             row = self._row("SELECT line FROM replies WHERE key = ?", key)
             return self._recording(key, row[0]) if row else None

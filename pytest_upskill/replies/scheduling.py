@@ -81,8 +81,7 @@ class NotKeptError(InfrastructureError):
 class Replies:
     """Returns replies as futures, which raise every failure. ``ledger`` is opened on first use.
 
-    ``concurrency`` overrides the concurrency of students and servers. If ``keeps_cut_off`` is true, replies that were
-    cut off are stored, too.
+    ``concurrency`` overrides that of students and servers. ``keeps_cut_off`` stores replies that were cut off, too.
     """
 
     def __init__(
@@ -120,9 +119,7 @@ class Replies:
         return self._open_ledger()
 
     def want(self, wanted: Wanted, urgent: bool = False) -> Future[Reply]:
-        """Return the future reply. An ``urgent`` request, whose caller is about to wait for it, goes before the
-        others.
-        """
+        """Return the future reply. An ``urgent`` request, for which a caller will soon wait, goes before the others."""
         try:
             return self._want(wanted, urgent)
         except Exception as error:
@@ -142,9 +139,7 @@ class Replies:
         return self._mode not in (Mode.REPLAY, Mode.KEPT) and not is_at_hand(self.student(student).config)
 
     def width(self, student: str) -> int:
-        """Return how many questions to this student may be open at once. The server's number counts once it is
-        known.
-        """
+        """Return how many questions to this student may be open at once, as far as that is known by now."""
         given = self._concurrency or self.student(student).config.concurrency
         return given or self._widths.get(student, DEFAULT_CONCURRENCY)
 
@@ -153,9 +148,7 @@ class Replies:
         return self.earlier.counted(item)
 
     def new_problems(self) -> list[str]:
-        """Return the messages since the last call about stored replies that cannot be used. Each message is returned
-        once.
-        """
+        """Return the messages since the last call about stored replies that cannot be used, each message once."""
         kept = self._ledger.problems.take() if "_ledger" in self.__dict__ else []
         return [*self._problems.take(), *kept]
 
@@ -169,9 +162,8 @@ class Replies:
             self._used.setdefault(path, {})[one.key] = one
 
     def stop(self, at_once: bool) -> None:
-        """Ask no further questions, and wait for open ones, because other workers may want their replies.
-
-        If ``at_once``, wait only GRACE_SECONDS, for replies that may have arrived already.
+        """Ask no further questions, and wait for open ones, because other workers may want their replies. If
+        ``at_once``, wait only GRACE_SECONDS, for replies that may have arrived already.
         """
         with self._changed:
             self._queue.clear()
@@ -221,9 +213,7 @@ class Replies:
         return self._enqueue(wanted, ask, urgent) if known is None else _set(Future(), _end_of(known))
 
     def _earlier_reply(self, wanted: Wanted, ask: Ask, known: Known | None) -> Recording | None:
-        """Return the stored reply to an earlier form of a question, and count it. None if the question itself is not
-        new.
-        """
+        """Return the stored reply to an earlier form of a new question, and count it. None if there is none."""
         if self._mode is Mode.LIVE or (known is not None and self._ledger.find(replace(ask, fresh=True)) is None):
             return None
         found = self.earlier.find(wanted.student, wanted.question, ask.key)
@@ -384,9 +374,7 @@ class Replies:
             self._ledger.fail(ask, message, getattr(end, "lasting", False))
 
     def _warm(self, name: str) -> None:
-        """Start a student before its first question takes a slot, because the number of slots is only known
-        afterwards.
-        """
+        """Start a student before its first question takes a slot: only then is its number of slots known."""
         slots = None
         with contextlib.suppress(Exception):  # the error is shown when a question is asked
             slots = self.student(name).slots()

@@ -107,7 +107,7 @@ class SqliteStorage:
         return self._db.execute(statement, values)
 
     def changes(self) -> int:
-        """A number that changes when another process writes to the file."""
+        """Return a number that changes when another process writes to the file."""
         with self.reading():
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 

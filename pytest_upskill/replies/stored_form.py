@@ -128,7 +128,7 @@ def to_plain(form: type[BaseModel], record: object) -> dict[str, Any]:
 
 
 class LineForm(_Form):
-    """A line of version 1 or 2."""
+    """The fields of a line of version 1 or 2."""
 
     key: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
     case: str

@@ -20,7 +20,7 @@ from pytest_upskill.students.base import StudentConfig
 
 VERSION = 2
 _KEY_FIRST = re.compile(rb'\{"key": "([0-9a-f]{40})"')
-"""The beginning of every line that we write."""
+"""Matches the beginning of every line that we write."""
 
 Label = tuple[str, str, int, int]
 """Case, arm, trial and turn. A person names a reply this way, whatever the question was."""

@@ -1,4 +1,4 @@
-"""Reports: the view model of a finished run, and its formats. Without pytest."""
+"""Reports: the view model of a finished run, and the formats of reports. Independent of pytest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs of the history side by side: as lines, and as texts for the reports."""
+"""Compares two runs of the history, as lines for the terminal and as texts for reports."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def counts(found: Comparison) -> str:
 
 
 def rate_texts(found: Comparison, text_style: TextStyle) -> Iterator[str]:
-    """How each pass rate changed, in words."""
+    """Yield how each pass rate changed, in words."""
     return (_sentence(row, text_style) for row in _rows(found.rates, text_style))
 
 

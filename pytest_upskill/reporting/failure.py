@@ -1,4 +1,4 @@
-"""One failed item on one screen: what failed, on which input, by how much, where, and how to run it again."""
+"""Shows one failed item on one screen: what failed, on which input, by how much, where, and how to run it again."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _LEVELS = (None, 8, 4, 2, 1)
 _LABEL = 10
 _ERROR_LINE = re.compile(r"\b(?:fatal )?error\b|undefined reference", re.IGNORECASE)
 _PLACE = re.compile(r"(?P<place>[^:\n]+\.\w+:\d+(?::\d+)?): (?:(?:fatal )?error: )?(?P<text>.+)")
-"""A message that begins with its place: ``kernel.cu:12: error: ...``."""
+"""Matches a message that begins with its place, such as ``kernel.cu:12: error: ...``."""
 _WORDS = re.compile(r"(?:[^\s'\"\\]|\\.|'[^']*'|\"[^\"]*\"|['\"])+")
 """The words of a shell command, each with its quotes."""
 _TOLD_BELOW = "; the worst is "
@@ -115,7 +115,7 @@ def _message(name: str, message: str, text_style: TextStyle, most: int | None) -
 
 
 def _compiler(message: str, text_style: TextStyle, most: int | None) -> list[str]:
-    """The compiler's first errors, without its excerpts of the source."""
+    """Yield the compiler's first errors, without its excerpts of the source."""
     rows = list(dict.fromkeys(row for row in message.splitlines() if row.strip()))
     errors = [row for row in rows if _ERROR_LINE.search(row)]
     told, what = (errors, "error") if errors else (rows, "line")

@@ -27,22 +27,22 @@ class JudgeRow:
 
     @property
     def statements(self) -> int:
-        """How many statements were judged twice."""
+        """Return how many statements were judged twice."""
         return len(self.pairs)
 
     @property
     def agreement(self) -> float | None:
-        """The share of statements on which both answers agree."""
+        """Return the share of statements on which both answers agree."""
         return agreement(self.pairs)
 
     @property
     def kappa(self) -> float | None:
-        """The agreement beyond chance; None if all answers are the same."""
+        """Return Fleiss' kappa, the agreement beyond chance; None if all answers are the same."""
         return kappa(self.pairs)
 
 
 def judge_rows(items: Iterable[Outcome]) -> tuple[JudgeRow, ...]:
-    """The judges of these items, by name."""
+    """Return the judges of these items, sorted by name."""
     found: dict[str, list[RubricRecord]] = {}
     for item in items:
         if item.rubric is not None:
@@ -64,7 +64,7 @@ def _row(judge: str, records: list[RubricRecord]) -> JudgeRow:
 
 
 def judge_texts(rows: Iterable[JudgeRow]) -> Iterator[str]:
-    """A sentence for each judge."""
+    """Yield a sentence for each judge."""
     for row in rows:
         spent = [] if row.cost_usd is None else [texts.money(row.cost_usd)]
         spent += [f"{row.tokens.input + row.tokens.output:,} tokens"] if row.tokens != Tokens() else []

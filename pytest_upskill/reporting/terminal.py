@@ -1,4 +1,4 @@
-"""The header and the summary of a run, as lines; the hooks print them."""
+"""Makes the header and the summary of a run, as lines. The hooks print the lines."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -101,7 +101,7 @@ def _notes(view: View) -> Iterator[str]:
     """Yield each note of the items once, with its cases."""
     marked: dict[str, dict[str, None]] = {}
     for item in view.items:
-        for note in item.notes if item.kind is not ItemKind.SPEC else ():  # those are pytest's warnings
+        for note in item.notes if item.kind is not ItemKind.SPEC else ():  # pytest prints these as warnings
             marked.setdefault(note, {})[item.case or item.skill] = None
     shown = list(marked.items())[:_NOTES]
     for note, cases in shown:

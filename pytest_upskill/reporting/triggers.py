@@ -70,7 +70,7 @@ class TriggerRow:
 
 
 def trigger_rows(items: Sequence[Outcome]) -> tuple[TriggerRow, ...]:
-    """The rows of a skill's items, by student."""
+    """Return the rows of a skill's items, one for each student."""
     found: dict[str, list[Outcome]] = {}
     for item in items:
         if item.kind is ItemKind.TRIGGER and item.student is not None:

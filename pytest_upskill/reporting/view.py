@@ -66,7 +66,7 @@ class SummaryRow:
 
     @property
     def total(self) -> int:
-        """The number of items that passed or failed."""
+        """Return the number of items that passed or failed."""
         return self.passed + self.failed
 
     @property
@@ -85,7 +85,7 @@ class SummaryRow:
 
     @property
     def interval(self) -> Interval | None:
-        """The pass rate's 95% interval, clustered by case."""
+        """Return the pass rate's 95% interval, clustered by case."""
         return pass_rate(self.trials).interval()
 
     @property

@@ -155,8 +155,8 @@ class Sandbox:
         source_name: str = "",
     ) -> None:
         """``gpu`` is the GPU that the library was built for; such a library contains the driver. ``source_name`` is the
-        name of the source in debug information. Findings have lines of this source; if the name is empty, they have no
-        lines. Raises SandboxError if the library cannot be opened.
+        name of the source in debug information. Findings have lines of this source; if ``source_name`` is empty,
+        findings have no lines. Raises SandboxError if the library cannot be opened.
         """
         self._confinement = confinement
         self._source_name = source_name

@@ -7,8 +7,8 @@ Started as ``python -I -S kernel_isolation.py PLAN PROGRAM ARGUMENTS...``; PLAN 
 fails, the process prints the reason and ends before the program starts.
 
 The part "namespaces" hides the network and other processes, and makes a scratch folder with a limit on its size
-(user_namespaces(7)). With "landlock", only the listed paths can be opened (landlock(7)). For "filter" see ``seccomp``.
-The exit status is the program's, as a shell sees it.
+(user_namespaces(7)). With "landlock", only the listed paths can be opened (landlock(7)). With "filter", system calls
+are filtered (``seccomp``). The exit status is the program's, as a shell sees it.
 """
 
 import ctypes

@@ -1,1 +1,4 @@
-"""The pytest side: options, collection, hooks, live progress, exit status. The only package that knows pytest."""
+"""The pytest side: options, collection, hooks, live progress, exit status.
+
+Apart from ``plugin`` and ``hookspecs``, only this package imports pytest.
+"""

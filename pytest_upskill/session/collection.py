@@ -1,4 +1,4 @@
-"""Skills as pytest nodes: a SKILL.md is a file; each combination of case, student, arm and trial is an item."""
+"""Skills as pytest nodes. A SKILL.md is a file; each combination of case, student, arm and trial is an item."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class UpskillWarning(pytest.PytestWarning):
-    """Advice on a skill that violates no rule of the specification."""
+    """A warning about a skill that violates no rule of the specification."""
 
 
 class KernelFailed(AssertionError):
@@ -197,7 +197,7 @@ class SkillFile(pytest.File):
             return
         trials = self.run.settings.trials
         for arm in student_arms:
-            before = trials if arm == arms.REPEAT else 0  # its replies are further ones to the question of the skill
+            before = trials if arm == arms.REPEAT else 0  # these trials follow those of the skill arm
             for trial in range(before + 1, before + trials + 1):
                 suffix = "" if trial == 1 else f"-{trial}"
                 yield self._item(f"{case.name}[{student}-{arms.slug(arm)}{suffix}]", kind, case, student, arm, trial)
@@ -271,7 +271,7 @@ class UpskillItem(pytest.Item):
 
     @property
     def run(self) -> Run:
-        """The run that this item belongs to."""
+        """Return the run that this item belongs to."""
         assert isinstance(self.parent, SkillFile)
         return self.parent.run
 

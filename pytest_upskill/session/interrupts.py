@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: at any time, they end a run with status 2, one line, and all replies that are complete.
+"""Ctrl-C and SIGTERM: the run ends with status 2, prints one line, and keeps all replies that are complete.
 
 In some places, an exception prints a traceback, is lost, or leaves a half-imported module. If a signal arrives there,
 the process sends it to itself again a little later. If the run is ending already, the summary is still written, and

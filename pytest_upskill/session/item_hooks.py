@@ -160,7 +160,7 @@ class ItemHooks:
             if call.when == "setup" and call.excinfo and isinstance(call.excinfo.value, InfrastructureError):
                 report.longrepr = printable(item.outcome.verdict.reason or "")
             if report.skipped and isinstance(report.longrepr, tuple):
-                report.longrepr = (str(item.task.skill_path), 1, report.longrepr[2])  # not the line that skips
+                report.longrepr = (str(item.task.skill_path), 1, report.longrepr[2])  # not a line of our code
         return report
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -1,4 +1,4 @@
-"""An item's outcome in pytest's terms: on its report, as a status letter, in the exit status."""
+"""Expresses an item's outcome in pytest's terms: on its report, as a status letter, and in the exit status."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -60,7 +60,7 @@ def status_of(report: pytest.TestReport) -> Status | None:
     The letters are ``?`` inconclusive, ``$`` stopped by the budget, ``n`` not answered, ``=`` not needed, ``+`` and
     ``-`` control arms, and ``f`` a failure that only a gate judges.
     """
-    if report.outcome not in ("passed", "skipped") or (outcome := outcome_of(report)) is None:  # others: of plugins
+    if report.outcome not in ("passed", "skipped") or (outcome := outcome_of(report)) is None:  # of no item of ours
         return None
     verdict = outcome.verdict.kind
     if report.skipped and verdict in SKIPPED:

@@ -174,9 +174,9 @@ def _pytest_options(config: pytest.Config) -> tuple[str, ...]:
     given = config.option
     words = [word for name, value in (("-c", given.inifilename), ("--rootdir", given.rootdir)) if value
              for word in (name, str(value))]  # fmt: skip
-    own = (value for value in given.override_ini or () if not value.startswith("strict"))  # from --strict-markers
+    own = (value for value in given.override_ini or () if not value.startswith("strict"))  # comes from --strict-markers
     words += [word for value in own for word in ("-o", value)]
-    if not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):  # else -p names what is loaded elsewhere without it
+    if not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):  # if set, -p names plugins that load without it elsewhere
         fixed = config.getini("addopts")
         loaded = (name for name in given.plugins or () if not name.startswith("no:") and name not in fixed)
         words += [word for name in loaded for word in ("-p", name)]

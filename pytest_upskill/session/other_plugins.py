@@ -79,7 +79,7 @@ def time_limit_over() -> Iterator[None]:
     if not callable(limit) or threading.current_thread() is not threading.main_thread():
         yield
         return
-    # Not a mask: the signal would reach another thread, and its handler still runs in this one.
+    # A signal mask is not enough: another thread would get the signal, and the handler would run in this one.
     signal.signal(signal.SIGALRM, lambda *arguments: None)
     try:
         yield

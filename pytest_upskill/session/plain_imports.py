@@ -1,4 +1,4 @@
-"""Imports without pytest's rewriting of assertions."""
+"""Imports of modules without pytest's rewriting of assertions."""
 
 import sys
 from collections.abc import Iterator

@@ -98,7 +98,7 @@ def _missing(run: Run, skills: Sequence[SkillFile], tasks: Sequence[Task], narro
         yield "no skill was found: name a SKILL.md, a case in its folder evals/, or a folder above them"
     if settings.example is not None:
         yield from _example(settings.example, tasks)
-    if settings.self_check or not all(skill.is_collected for skill in skills):  # --lf leaves some out
+    if settings.self_check or not all(skill.is_collected for skill in skills):  # because of --lf
         return
     with_cases = [skill for skill in skills if skill.cases]
     if skills and not with_cases and not any(skill.broken or skill.queries for skill in skills):

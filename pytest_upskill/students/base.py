@@ -1,4 +1,4 @@
-"""The protocol of students, their configuration and prices, independent of any provider."""
+"""The protocol of students, and their configuration and prices. Independent of any provider."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,7 +81,7 @@ class Server(Protocol):
     """A server that is started for a student on first use. Both methods may be called from several threads."""
 
     def address(self) -> str:
-        """The base URL of the running server. Raises StudentError if it cannot be started."""
+        """Return the base URL of the running server. Raises StudentError if the server cannot be started."""
 
     def revive(self) -> None:
         """Restart the server if it has ended, but only once. Called after a question failed. Raises StudentError."""
@@ -99,7 +99,7 @@ class Student(Protocol):
 
     @property
     def model(self) -> str:
-        """The requested model; a reply says which one answered."""
+        """The requested model. A reply says which model answered."""
         return self.config.model
 
     def arms_for(self, skill: str, arms: Sequence[str], cases: Sequence[str]) -> tuple[str, ...]:
@@ -143,5 +143,5 @@ class Placeholder(Student):
         self._why = why
 
     def ask(self, question: Question, case: Case) -> Reply:
-        """Raises StudentError."""
+        """Raise StudentError."""
         raise StudentError(f"student {self.name!r} {self._why}")

@@ -43,7 +43,10 @@ def overrides() -> dict[str, Path]:
 
 
 class HubStudent(Student):
-    """``config.model`` is ``org/name@REVISION``, or the absolute path of a folder."""
+    """A student that replies with a published kernel.
+
+    ``config.model`` is ``org/name@REVISION``, or the absolute path of a folder.
+    """
 
     def __init__(self, config: StudentConfig) -> None:
         self.config = config

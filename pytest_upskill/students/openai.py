@@ -89,7 +89,7 @@ class OpenAIStudent(RemoteStudent):
             # Without TLS there is no certificate to verify, and reading those of the system takes a tenth of a second.
             http_client=openai.DefaultHttpxClient(timeout=timeout, trust_env=proxied, verify=secure),
         )
-        if self.config.base_url is not None:  # from the environment, and only meant for OpenAI
+        if self.config.base_url is not None:  # both come from the environment, and are for OpenAI
             client.organization = client.project = None
         return client
 

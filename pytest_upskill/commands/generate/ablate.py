@@ -1,4 +1,4 @@
-"""``upskill-gen ablate SKILL --student NAME``: which sections of a skill carry its lift."""
+"""``upskill-gen ablate SKILL --student NAME``: measures which sections of a skill carry its lift."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def command(
 
 
 def _confirm(most: Cost, yes: bool) -> None:
-    """Ask before something is spent. Raises UsageError without a terminal."""
+    """Ask the user before anything is paid for. Raises UsageError if there is no terminal."""
     if yes or not most.asked or most.usd == 0:
         return
     if not sys.stdin.isatty():

@@ -1,4 +1,6 @@
-"""``upskill-gen accept SKILL [CASE ...]``: shows the code of generated cases, and stores that a person trusts it."""
+"""``upskill-gen accept SKILL [CASE ...]``: shows the code of generated cases, and records that a person trusts the
+code.
+"""
 
 from __future__ import annotations
 

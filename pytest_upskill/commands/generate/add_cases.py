@@ -1,4 +1,4 @@
-"""``upskill-gen add-cases SKILL``: more proven cases for a skill."""
+"""``upskill-gen add-cases SKILL``: adds proven cases to a skill."""
 
 from __future__ import annotations
 

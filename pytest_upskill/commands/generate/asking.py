@@ -80,7 +80,9 @@ _OPTIONS = (
 
 
 def asks_a_teacher(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of commands that ask a teacher; they arrive as ``options`` of type AskOptions."""
+    """Add the options of commands that ask a teacher. The command gets them as the argument ``options``, an
+    AskOptions.
+    """
     import functools
 
     @functools.wraps(command)
@@ -111,7 +113,7 @@ class AskOptions:
 
 
 def language_option(default: str | None = "en") -> Callable[..., Any]:
-    """The option --language."""
+    """Return the option --language."""
     return click.option(
         "--language", metavar="CODE", default=default, show_default=default is not None, callback=_language,
         help="The language of the text (BCP 47): ja, zh, ko, ...",
@@ -119,7 +121,7 @@ def language_option(default: str | None = "en") -> Callable[..., Any]:
 
 
 def contract_option(default: str | None = LAUNCHER) -> Callable[..., Any]:
-    """The option --contract."""
+    """Return the option --contract."""
     shown = default or "that of most cases"
     return click.option(
         "--contract", metavar="NAME", default=default, callback=_contract,
@@ -140,7 +142,7 @@ def _language(ctx: click.Context, parameter: click.Parameter, value: str | None)
 
 
 class Asking:
-    """One command that asks a teacher, from the estimate to the result."""
+    """One call of a command that asks a teacher, from the estimate to the result."""
 
     def __init__(self, options: AskOptions, command: str) -> None:
         self.options, self.command = options, command
@@ -155,7 +157,7 @@ class Asking:
         """Further entries of the JSON result."""
 
     def tell_estimate(self, steps: Steps) -> None:
-        """Show what the questions may cost. Ends a dry run, with the first question on stdout."""
+        """Show what the questions may cost. A dry run then prints the first question on stdout, and ends."""
         config = self.chosen if isinstance(self.chosen, StudentConfig) else StudentConfig("files", "files")
         if isinstance(self.chosen, StudentConfig):
             self.estimate = estimate(config, steps, self.options.attempts)
@@ -195,7 +197,7 @@ class Asking:
             raise click.exceptions.Exit(INTERRUPTED)
 
     def _check_sandbox(self) -> None:
-        """Raises UsageError if cases cannot be proven on this machine."""
+        """Raise UsageError if cases cannot be proven on this machine."""
         from pytest_upskill.devices.choose import choose
         from pytest_upskill.oracle.reference_process import hides_enough
 

@@ -1,4 +1,4 @@
-"""``upskill-gen from-docs PATH``: a skill from documents."""
+"""``upskill-gen from-docs PATH``: writes a skill from documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``upskill-gen from-function MODULE:FUNCTION --into SKILL``: a PyTorch or NumPy function becomes a case."""
+"""``upskill-gen from-function MODULE:FUNCTION --into SKILL``: makes a case from a PyTorch or NumPy function."""
 
 from __future__ import annotations
 

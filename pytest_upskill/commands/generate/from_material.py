@@ -1,4 +1,4 @@
-"""What ``from-trace`` and ``from-docs`` share: options, and a skill that is written from a text."""
+"""What ``from-trace`` and ``from-docs`` share: options, and writing a skill from a text."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Wanted:
 
 
 def from_material(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; they arrive as ``wanted`` of type Wanted and ``options`` of type AskOptions."""
+    """Add the options. The command gets them as the arguments ``wanted``, a Wanted, and ``options``, an AskOptions."""
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> Any:

@@ -1,4 +1,4 @@
-"""``upskill-gen from-trace FILE``: a skill from the transcript of a coding agent."""
+"""``upskill-gen from-trace FILE``: writes a skill from the transcript of a coding agent."""
 
 from __future__ import annotations
 

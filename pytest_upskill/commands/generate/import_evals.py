@@ -1,4 +1,4 @@
-"""``upskill-gen import-evals PATH``: an evals.json becomes text cases."""
+"""``upskill-gen import-evals PATH``: makes text cases from an evals.json."""
 
 from __future__ import annotations
 

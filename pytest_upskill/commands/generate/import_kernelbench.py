@@ -1,4 +1,4 @@
-"""``upskill-gen import-kernelbench PATH``: problems of KernelBench become cases."""
+"""``upskill-gen import-kernelbench PATH``: makes cases from problems of KernelBench."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``upskill-gen import-sol PATH``: definitions of SOL-ExecBench and FlashInfer-Bench become cases."""
+"""``upskill-gen import-sol PATH``: makes cases from definitions of SOL-ExecBench and FlashInfer-Bench."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``upskill-gen import-upskill PATH``: tests of upskill become text cases."""
+"""``upskill-gen import-upskill PATH``: makes text cases from tests of upskill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands that import cases share: options, the proof, the result on stdout."""
+"""What the commands that import cases share: options, proving the cases, and the result on stdout."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ class ImportOptions:
 
 
 def imports(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of commands that import cases; they arrive as ``options`` of type ImportOptions."""
+    """Add the options of commands that import cases. The command gets them as the argument ``options``, an
+    ImportOptions.
+    """
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> Any:
@@ -61,7 +63,7 @@ def imports(command: Callable[..., Any]) -> Callable[..., Any]:
 def into_option(
     default: str | None, text: str = "The skill that gets the cases; created if it does not exist."
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The option --into."""
+    """Return the option --into."""
     return click.option(
         "--into", metavar="SKILL", type=click.Path(path_type=Path), default=default, show_default=default is not None,
         required=False, help=text,
@@ -72,13 +74,16 @@ PATH = click.Path(path_type=Path)
 
 
 def check_exists(path: Path) -> None:
-    """Raises UsageError if there is nothing at ``path``."""
+    """Raise UsageError if there is nothing at ``path``."""
     if not path.exists():
         raise UsageError(f"there is no file or folder {shown_path(path)}: name one to import from")
 
 
 def confinement(device: str) -> Confinement:
-    """The confinement in which foreign code runs. Raises UsageError if it hides too little on this machine."""
+    """Return the confinement in which foreign code runs.
+
+    Raises UsageError if the confinement of this machine hides too little from the code.
+    """
     from pytest_upskill.devices.choose import choose
     from pytest_upskill.oracle.reference_process import hides_enough
 
@@ -104,7 +109,7 @@ def skill_for(path: Path, into: Path | None) -> Path:
 
 @dataclass(slots=True)
 class Import:
-    """One command that imports cases."""
+    """One call of a command that imports cases."""
 
     command: str
     options: ImportOptions

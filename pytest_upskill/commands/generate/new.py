@@ -1,4 +1,4 @@
-"""``upskill-gen new "TASK"``: a skill with proven cases, written by a teacher."""
+"""``upskill-gen new "TASK"``: lets a teacher write a skill with proven cases."""
 
 from __future__ import annotations
 

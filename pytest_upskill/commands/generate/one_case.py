@@ -1,4 +1,4 @@
-"""``upskill-gen case SKILL "one operator"``: one proven case for an operator that the user describes."""
+"""``upskill-gen case SKILL "one operator"``: adds one proven case, for an operator that the user describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""``upskill-gen plan SKILL --lift L``: how many cases and trials decide a lift of this size, and what they can cost."""
+"""``upskill-gen plan SKILL --lift L``: shows how many cases and trials decide a lift of this size, and what they can
+cost.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ class Design:
 
     @property
     def replies(self) -> int:
-        """The number of replies for each student."""
+        """Return the number of replies for each student."""
         return _ARMS * self.cases * self.trials
 
 

@@ -1,4 +1,4 @@
-"""Progress on stderr: a line for each step, and on a terminal a bar below them."""
+"""Progress on stderr: a line for each step and, on a terminal, a bar below the lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _DONE = ("kept", "is there already")
 
 
 class Progress:
-    """Shows what happens to the steps of a command. The bar counts proven cases, once ``expect`` gives their number."""
+    """Shows the progress of a command. Once ``expect`` was called with the number of cases, a bar counts the proven
+    ones.
+    """
 
     def __init__(self) -> None:
         self._began = time.monotonic()

@@ -1,4 +1,4 @@
-"""``upskill-gen refine SKILL --student NAME``: a teacher improves a skill; held-out cases decide what is kept."""
+"""``upskill-gen refine SKILL --student NAME``: lets a teacher improve a skill. Held-out cases decide what is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spending of one command: the limits bound what teacher and student spend together."""
+"""The spending of one command. The limits apply to the sum of what teacher and student spend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_upskill.students.base import StudentConfig
 
 
 class Session:
-    """The session of one command in the ledger below ``rootdir``, which is opened on first use."""
+    """The session of one command. Its ledger, below ``rootdir``, is opened on first use."""
 
     def __init__(self, rootdir: Path, limits: Limits) -> None:
         self.rootdir, self.limits, self.name = rootdir, limits, secrets.token_hex(8)
@@ -38,11 +38,11 @@ class Session:
         return self.ledger.totals() if self._is_open else self._totals
 
     def spent(self) -> str:
-        """What was spent, in words; empty if nothing was asked."""
+        """Return what was spent, in words; empty if nothing was asked."""
         return spending(self.totals, self.limits)
 
     def plain(self) -> dict[str, Any]:
-        """What was spent, as plain data: ``usd`` is None if a price is not known."""
+        """Return what was spent, as plain data. ``usd`` is None if a price is not known."""
         totals = self.totals
         return {"answers": totals.asked, "tokens": totals.tokens, "usd": None if totals.unpriced else totals.usd}
 

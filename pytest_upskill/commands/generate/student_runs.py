@@ -139,7 +139,7 @@ def running(
 
 
 def cost_in_words(name: str, cost: Cost) -> str:
-    """``pupil: 24 questions at most, at most $0.12, 40,000 tokens; 8 stored answers``."""
+    """Return a text such as ``pupil: 24 questions at most, at most $0.12, 40,000 tokens; 8 stored answers``."""
     usd = "its price is not known" if cost.usd is None else f"at most {in_usd(cost.usd)}"
     asked = f"{plural(cost.asked, 'question')} at most, {usd}, {cost.tokens:,} tokens" if cost.asked else "no question"
     stored = f"; {plural(cost.stored, 'stored answer')}" if cost.stored else ""

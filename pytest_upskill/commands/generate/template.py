@@ -1,4 +1,4 @@
-"""``upskill-gen template SKILL``: the skeleton of a skill, with one case that passes."""
+"""``upskill-gen template SKILL``: writes the skeleton of a skill, with one case that passes."""
 
 from __future__ import annotations
 

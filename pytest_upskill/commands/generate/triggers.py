@@ -1,4 +1,6 @@
-"""``upskill-gen triggers SKILL``: a teacher writes queries, and a description with which a student chooses rightly."""
+"""``upskill-gen triggers SKILL``: lets a teacher write queries, and a description with which a student chooses
+rightly.
+"""
 
 from __future__ import annotations
 

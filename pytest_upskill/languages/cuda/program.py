@@ -279,8 +279,9 @@ _KERNEL = re.compile(r"(?<= in kernel ).+?(?=, block \()")
 
 
 def _places(program: Path, offsets: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """By offset, from addr2line: ``FILE:LINE`` of the innermost frame in the user's own code, and the name of the
-    kernel, which is the outermost such frame, if it is an instance of a template.
+    """Look up offsets with addr2line. The first result has, by offset, ``FILE:LINE`` of the innermost frame in the
+    user's own code. The second result has, by offset, the name of the kernel (the outermost such frame) if the kernel
+    is an instance of a template.
     """
     tool = shutil.which("addr2line")
     if tool is None or not offsets:

@@ -92,10 +92,10 @@ def rewrite_statements(text: str, *, host_assembly: bool = False) -> tuple[str, 
 
 
 def replacement(statement: Statement, *, host_assembly: bool = False) -> str | None:
-    """The C++ for a statement: a trap if the cpu device does not support an instruction, and a compile-time error if
-    PTX has no such instruction (with ``host_assembly``, None instead of an error).
+    """The C++ for a statement. If the cpu device does not support an instruction, this is a trap. If PTX has no such
+    instruction, it is a compile-time error or, with ``host_assembly``, None.
 
-    Trap and error take effect only if the statement is compiled, that is, not in a dropped branch of ``#if``.
+    Traps and errors take effect only where the statement is compiled, that is, not in a dropped branch of ``#if``.
     """
     try:
         return translate(statement)

@@ -86,8 +86,8 @@ class Growth:
         return Assertion("vectorised", True, "" if known else "not measured: all examples are of about the same size")
 
     def _pairs(self) -> Iterator[tuple[str, Call, Call]]:
-        """For each size, two calls: in one the size is large, in the other it is a fraction of that, and other sizes
-        differ little.
+        """For each size that varies enough, the name of the size, a call in which it is small, and a call in which it
+        is large. Other sizes differ little between the two calls.
         """
         for size in {name: None for call in self._calls for name in _sizes(call)}:
             having = [(call, _sizes(call)[size]) for call in self._calls if size in _sizes(call)]

@@ -87,7 +87,7 @@ class PageData:
         return {"block": BLOCK, "kept": self._view.run.replies, "rows": rows, "items": [*map(self._entry, items)]}
 
     def _flags(self) -> dict[tuple[str, ...], list[str]]:
-        """The flags of each case, by skill, student and case."""
+        """Return the flags of each case, by skill, student and case."""
         flags: dict[tuple[str, ...], list[str]] = {}
         for skill in self._view.skills:
             for student in skill.students:

@@ -1,16 +1,18 @@
 """Writes a GGUF file that answers chats with fixed texts, depending on the prompt. Needs numpy and gguf.
 
-Nothing is trained: the weights are a lookup table that llama.cpp runs like any Llama model.
+Nothing is trained. The weights are a lookup table that llama.cpp runs like any Llama model:
 
 - The vocabulary is the 256 bytes, a few control tokens, the markers to find in a prompt, and the answers, cut into
-  pieces. Embeddings are one-hot, and the output matrix leads from each piece to the next: an answer is a chain.
-- Queries and keys are zero, so attention is the mean over the prompt: for each marker its share of the tokens.
-- The first feed-forward layer sets one direction, *informed*, at the token before an answer if the prompt holds an
-  informing marker: so large that it outweighs that token.
-- The second multiplies "before an answer", or "informed", with the share of each topic, and so starts one of the two
-  answers of a topic. Without any topic, the two states themselves start the two default answers.
+  pieces. Embeddings are one-hot. The output matrix leads from each piece to the next, so an answer is a chain.
+- Queries and keys are zero, so attention returns the mean over the prompt. For each marker, this mean is the marker's
+  share of the prompt's tokens.
+- The first feed-forward layer acts at the token before an answer. If the prompt holds an informing marker, the layer
+  sets one direction, *informed*, to a value so large that it outweighs the token's own direction.
+- The second feed-forward layer multiplies "before an answer", or "informed", with the share of each topic. The product
+  starts one of the two answers of the topic. If the prompt holds no topic, "before an answer" and "informed" start the
+  two default answers.
 
-Chains have a margin of some 50 logits or more, so the usual temperatures make no difference.
+The next piece of a chain leads by some 50 logits or more, so the usual temperatures make no difference.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ class Script:
 
 
 def write_model(path: Path, script: Script, context: int = 32768) -> Path:
-    """Write the model (a few MB) and return its path. ``context`` limits prompt and answer together, in tokens."""
+    """Write the model (a few MB) and return its path. ``context`` limits the tokens of prompt and answer together."""
     vocabulary = Vocabulary(script)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("scripted")
@@ -171,7 +173,7 @@ def _cut(text: str, taken: set[str], length: int) -> list[str]:
         while size < len(rest) and _encoded(rest[:size]) in taken:
             size += 1
         piece, rest = rest[:size], rest[size:]
-        while _encoded(piece) in taken:  # only the last piece cannot grow to the right
+        while _encoded(piece) in taken:  # the last piece grows to the left, because nothing follows it
             if not pieces:
                 raise ValueError(f"the answer {text!r} is itself a token already; make it longer")
             taken.discard(_encoded(pieces[-1]))
@@ -213,7 +215,7 @@ def _tensors(vocabulary: Vocabulary) -> dict[str, NDArray[np.float32]]:
 def _write_topics(
     tensors: dict[str, NDArray[np.float32]], vocabulary: Vocabulary, shares: dict[int, int], informed: int
 ) -> None:
-    """Set the direction that starts each answer, and the chain of the answer."""
+    """Set the weights for the direction that starts each answer, and for the chain of the answer."""
     free = itertools.count(informed + 1 + len(shares))
     unit = itertools.count()
     for marker, answer, informed_answer in vocabulary.topics:

@@ -20,7 +20,7 @@ from pytest_upskill.students.golden import as_reply
 from pytest_upskill.students.serving.broker import model_path
 
 _LAUNCH = re.compile(r"\w+(?:<[\w\s,]*>)?<<<.*?>>>\(.*?\);", re.DOTALL)
-"""One launch of a kernel, with its arguments."""
+"""Matches one launch of a kernel, with its arguments."""
 CONTEXT = 1 << 18
 PIECE = 128
 FREQUENT = 16

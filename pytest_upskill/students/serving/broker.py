@@ -101,7 +101,7 @@ class BrokerClient:
         self._path = path
 
     def of(self, student: str, model: ModelFile | None = None) -> Server:
-        """The server of a student."""
+        """Return the server of a student."""
         return _RemoteServer(self._path, student, model)
 
     def stop(self) -> None:

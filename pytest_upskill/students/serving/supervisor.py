@@ -52,7 +52,7 @@ def _kill(group: int, number: int) -> None:
 
 
 def _end_with_supervisor() -> None:
-    """Have the kernel kill the server when the supervisor is killed."""
+    """Tell the kernel to kill the server when the supervisor is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
