@@ -8,7 +8,7 @@
     ├── BudgetStopped         the next reply could exceed the remaining budget
     └── InfrastructureError   machine, tool or server failed: never a student's failure, and never a pass
         ├── StudentError      the model could not be reached, or refused
-        │   └── NotAnswered   a folder of replies has none for a later trial
+        │   └── NotAnswered   a folder of replies has no reply for a later trial
         ├── ToolchainError    a compiler, or another program that is called, is missing or broken
         └── SandboxError      a sandboxed process could not be started or fed
 
@@ -26,7 +26,7 @@ class UpskillError(Exception):
 
 
 class UsageError(UpskillError):
-    """An option, an ini value or a table with a wrong value; nothing has run yet."""
+    """An option, an ini value or a table has a wrong value. It is raised before anything was run."""
 
 
 def shown_path(path: Path) -> str:
@@ -67,7 +67,7 @@ class NotACase(CaseError):
 
 
 class BudgetStopped(UpskillError):
-    """No model was queried, because the reply could have exceeded the user's limit on cost or tokens."""
+    """No model was queried, because the reply could have exceeded one of the user's limits."""
 
 
 class InfrastructureError(UpskillError):

@@ -50,8 +50,8 @@ class Checked:
 class SelfCheck:
     """Checks each case once. Only the main thread may use it.
 
-    ``timeout`` (s) limits each call of a solution. ``open_runner`` opens the runner of a case's Python. If it is None,
-    the Python of a trusted case runs in the current process, and that of an untrusted case in a sandbox.
+    ``timeout`` (s) limits each call of a solution. ``open_runner`` opens the runner of a case's Python. If
+    ``open_runner`` is None, a trusted case's Python runs in the current process, and an untrusted case's in a sandbox.
     """
 
     def __init__(

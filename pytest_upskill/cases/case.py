@@ -101,7 +101,8 @@ class Expectation:
 
 
 PUBLISHED = "hub"
-"""The name of the contract and the language of cases for published kernels, and of the provider of such kernels."""
+"""This name stands for the contract and the language of cases that test published kernels, and for the provider that
+gets such kernels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ _TENSOR_FORM = "'x: [rows, cols]' or 'x: {shape: [rows, cols], dtype: int64, val
 
 
 def tensor(scope: Scope, argument: Argument, value: Value, dtypes: tuple[str, ...]) -> TensorSpec:
-    """A tensor argument, in the short or the long form. If it has no dtype of its own, it has each of ``dtypes``."""
+    """A tensor argument, written in the short or the long form. If it states no dtype, it has each of ``dtypes``."""
     what = f"'{argument.name}'"
     if isinstance(value.data, list):
         return TensorSpec(argument.name, _shape(scope, what, value))

@@ -21,7 +21,7 @@ class _Place(NamedTuple):
 def with_item(text: str, key: str, item: str) -> str:
     """The text with ``item``, in single quotes, appended to the list ``key`` of the frontmatter.
 
-    If there is no such list, it is added at the end of the frontmatter. ``item`` must have no quotes and no line ends.
+    If there is no such list, a new list is added at the end. ``item`` must have no quotes and no line ends.
     The caller must check the result, because frontmatter in unusual forms may not be valid afterwards. Raises
     ValueError for a text without frontmatter.
     """

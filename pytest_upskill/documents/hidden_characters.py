@@ -21,7 +21,7 @@ _VARIANTS = frozenset(map(chr, (*range(0x180B, 0x180E), *range(0xFE00, 0xFE0E), 
 """Variation selectors, in which a text can be hidden. The two that choose between text and emoji are not included."""
 
 _UNUSUAL = re.compile(r"[^\t\n -~]")
-"""Characters other than printable ASCII, tabs and line ends. Only such characters can be hidden."""
+"""Matches all characters except printable ASCII, tabs and line ends. Only the matched characters can be hidden."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,10 @@ def problem_of(error: UpskillError) -> JudgeResult:
 def verdict_of(
     assertions: Sequence[Assertion], counterexample: Counterexample | None = None, inconclusive: str | None = None
 ) -> Verdict:
-    """Failed if an assertion failed; else inconclusive if ``inconclusive`` gives a reason; else passed."""
+    """The verdict that follows from ``assertions``.
+
+    It is failed if an assertion failed. Otherwise it is inconclusive if ``inconclusive`` gives a reason, or passed.
+    """
     verdict = Verdict(VerdictKind.FAILED, None, tuple(assertions), counterexample)
     if failed := verdict.headline:
         return replace(verdict, reason=f"{failed.name}: {failed.message}")

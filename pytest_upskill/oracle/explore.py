@@ -70,7 +70,7 @@ class Judgement:
     not_executed: tuple[tuple[int, int], ...] = ()
     """Ranges of lines of the kernel's source that no example executed."""
     needs: str | None = None
-    """What a call needed and the device cannot execute; None if no call needed such a thing."""
+    """The first operation that a call needed and the device cannot execute. None if there was none."""
 
 
 def explore(

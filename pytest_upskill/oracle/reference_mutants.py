@@ -1,8 +1,8 @@
 """Mutants of a reference. Each one makes a classic mistake of kernels in the operations of one run in float64.
 
-In one mutant, for example, a maximum starts at 0; in another, a constant is left out; in another, the last of several
-equal elements wins. A dispatch mode observes the reference's operations. ``mutated_runs`` finds the mistakes that apply
-to them, and returns the results with each mistake.
+For example, a maximum starts at 0, a constant is left out, or the last of several equal elements is chosen instead of
+the first. A dispatch mode observes the reference's operations. ``mutated_runs`` finds the mistakes that apply to these
+operations, and returns the results with each mistake.
 """
 
 from __future__ import annotations

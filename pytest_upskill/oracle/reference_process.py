@@ -29,7 +29,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).resolve().with_name("reference_worker.py")
 
 _NEEDED = ("torch", "numpy", "typing_extensions")
-"""The process may read the folders in sys.path that contain these packages and, beside them, what else torch needs."""
+"""The process may read the folders in sys.path that contain these packages. Torch's other dependencies lie there, too."""
 
 _NUMERIC = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 """The process inherits these environment variables, because they change the last bits of results."""
@@ -112,7 +112,7 @@ class ReferenceProcess:
         return self._serves
 
     def stop(self) -> None:
-        """End the process, if there is one; the next request starts another."""
+        """End the process if it runs. The next message starts another process."""
         self._serves, self.holds = False, None
         if self._process is not None:
             self._process.end()

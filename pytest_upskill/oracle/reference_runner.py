@@ -59,7 +59,7 @@ class ReferenceRunner(Protocol):
         """
 
     def for_copy(self, case: Case) -> ReferenceRunner:
-        """A runner for a changed copy of the case; it cannot be used after this runner's ``close``."""
+        """A runner for a changed copy of the case. The new runner cannot be used after this runner was closed."""
 
     def close(self) -> None:
         """End the processes that were started, if any. It may be called more than once."""

@@ -49,7 +49,7 @@ class Batch:
 
 
 class Stop(BaseException):
-    """Ends a search from inside. It is not an Exception, because Hypothesis treats those as failing examples."""
+    """Ends a search from inside. It is not an Exception, because Hypothesis treats Exceptions as failing examples."""
 
 
 class Fails(AssertionError):

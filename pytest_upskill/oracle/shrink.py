@@ -112,8 +112,8 @@ class Tried:
 def explained(name: str, failing: Mapping[str, Sequence[Tried]]) -> tuple[tuple[str, ...], Tried]:
     """The assertions that a counterexample must fail if ``name`` is the first failed assertion, and its first example.
 
-    A finding with a line explains wrong values, and an access out of bounds explains a crash. If an example fails by
-    both the finding and what it explains, the first such example is chosen.
+    A finding with a line can explain wrong values, and an access out of bounds can explain a crash. Then the first
+    example that fails both assertions is preferred.
     """
     if name == "runs" and (crashed := failing[name][0]).explains_its_crash:
         return ("memory",), crashed

@@ -73,7 +73,7 @@ def of_upper_half(low: int, high: int) -> SizeDistribution:
 
 
 def _prime(below: int, least: int) -> int:
-    """The largest prime up to ``below``; ``least`` if there is none above it."""
+    """The largest prime from ``least`` + 1 to ``below``. If this range has no prime, ``least``."""
     return next((n for n in range(below, least, -1) if all(n % d for d in range(2, isqrt(n) + 1))), least)
 
 

@@ -178,7 +178,8 @@ class Steering:
     def _learn(self, place: str, example: Example, difference: int) -> None:
         """Learn how fast the difference of the operands changes with a size.
 
-        ``difference`` is compared with that of the example from which ``example`` was made by moving one size.
+        ``example`` was made from another example by moving one size. Its ``difference`` is compared with the difference
+        that the other example had.
         """
         self._differences[place, str(example)] = difference
         origin, name, by = self._origins.get(str(example), ("", "", 0))

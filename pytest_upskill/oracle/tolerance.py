@@ -69,8 +69,8 @@ class Unstable(Exception):
 class Bound:
     """The bound of one output.
 
-    ``allowed`` is the largest error that passes, per element. ``explained`` is the part of it that is due to rounding
-    (*floor* and *rounding*). Both are float64. If no error is allowed, ``exact`` says why."""
+    ``allowed`` is the largest error that passes, per element. ``explained`` is the part of ``allowed`` that is due to
+    rounding (*floor* + *rounding*). Both are float64. If no error is allowed, ``exact`` says why."""
 
     allowed: torch.Tensor
     explained: torch.Tensor

@@ -19,7 +19,7 @@ class GateKind(StrEnum):
 
     @property
     def key(self) -> str:
-        """The key of such a gate in the table ``[tool.upskill.gates.<skill>]``."""
+        """The key in the table ``[tool.upskill.gates.<skill>]`` for gates of this kind."""
         return self.value.replace("-", "_")
 
 

@@ -7,7 +7,7 @@ what the student sees of a skill. It never sees the files in ``evals/`` or ``cas
 
 ``body``    the text of the SKILL.md and the names of its references: what an agent sees when it opens the skill
 ``full``    the same, and the text of every file in ``references/`` and ``scripts/``
-``tools``   the frontmatter; the student reads files through a tool, as agents do
+``tools``   the frontmatter, and a tool with which the student reads files, as agents do
 """
 
 import hashlib
@@ -166,7 +166,10 @@ def _frontmatter(text: str) -> str:
 
 
 def _names_in(folder: Path) -> list[str]:
-    """The files of a skill's folder that a student may read, sorted. Hidden files and links out of it are left out."""
+    """The files of a skill's folder that a student may read, sorted.
+
+    Hidden files and links to other folders are left out.
+    """
     root = folder.resolve()
     found = (path for place in FOLDERS for path in (folder / place).rglob("*"))
     files = (path for path in found if path.is_file() and path.resolve().is_relative_to(root))

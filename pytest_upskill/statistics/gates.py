@@ -52,6 +52,6 @@ def by_cost(usd: float, limit: float, unpriced: int = 0) -> GateVerdict:
 
 
 def exit_status(verdicts: Iterable[GateVerdict]) -> int:
-    """1 if a gate failed, else 7 if one is inconclusive, else 0."""
+    """The exit status of pytest: 1 if a gate failed, otherwise 7 if a gate is inconclusive, otherwise 0."""
     found = set(verdicts)
     return 1 if GateVerdict.FAIL in found else 7 if GateVerdict.INCONCLUSIVE in found else 0

@@ -1,7 +1,8 @@
 """Decides whether a run can stop before all replies are there. scipy is imported on use.
 
-A gate is decided early if no outcome of the remaining trials can change its verdict (curtailment), or by an interval
-that may be looked at after every reply (a confidence sequence).
+A gate is decided early in two cases: if no outcome of the remaining trials can change the verdict (curtailment), or if
+a confidence sequence excludes the threshold. A confidence sequence is an interval that stays valid if it is computed
+again after each reply.
 """
 
 import math
@@ -133,9 +134,10 @@ def _sequential(passed: float, total: float, threshold: float, gates: int) -> Ga
 def log_evidence(passed: float, total: float, rate: float) -> float:
     """The logarithm of the evidence against ``rate``.
 
-    If ``rate`` is true, the probability that this ever reaches log(1/a), at any look, is at most a. It is the
-    beta-binomial mixture of Howard et al. 2021 (Ann. Stat. 49, section 3.2); its beta distribution has the mean
-    ``rate`` and the weight of one case. ``passed`` is a sum of values from 0 to 1, one for each of ``total`` cases.
+    If ``rate`` is the true rate, the probability that the result reaches log(1/a) at any look is at most a. The
+    evidence is the beta-binomial mixture of Howard et al. 2021 (Ann. Stat. 49, section 3.2). Its beta distribution has
+    the mean ``rate`` and the weight of one case. ``passed`` is a sum of values from 0 to 1, one for each of ``total``
+    cases.
     """
     from scipy.special import betaln, xlogy
 
