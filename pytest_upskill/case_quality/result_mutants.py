@@ -45,7 +45,7 @@ Make = Callable[[Context], torch.Tensor | None]
 
 @dataclass(frozen=True, slots=True)
 class ResultMutant:
-    """A wrong result that a case must reject. ``said`` describes it in messages, after "a kernel that"."""
+    """A wrong result that a case must reject. ``said`` says in messages what it does, after "a kernel that"."""
 
     name: str
     said: str

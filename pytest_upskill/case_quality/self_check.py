@@ -152,7 +152,7 @@ class SelfCheck:
         return (judged(case, subject.layout, contract.signature, executor, runners, case_seed(case)),)
 
     def whole(self, subject: Subject) -> Checked:
-        """The quality of a case, and the score of its solution's mutants. Raises as ``quality`` does."""
+        """The quality of a case, and the score of its solution's mutants. Raises the same errors as ``quality``."""
         from pytest_upskill.case_quality.mutation_run import MutationRun
 
         remarks = _notes(subject.case)

@@ -171,7 +171,7 @@ def verdict_of(
 
 
 def not_tried(names: Sequence[str], why: str) -> list[Assertion]:
-    """Assertions that fail because an earlier one did."""
+    """Failed assertions with these names, which were not tried because an earlier assertion failed."""
     return [Assertion(name, False, f"not tried: {why}") for name in names]
 
 

@@ -24,7 +24,7 @@ Sizes = tuple[float | None, float | None]
 """An error and its bound."""
 
 _SHOWN = 8
-"""Rows and columns of a window around the worst element."""
+"""The largest number of rows and of columns in a window around the worst element."""
 _LEAST = 1e-200
 """Replaces a bound of 0 when an error is divided by its bound."""
 
@@ -185,7 +185,7 @@ def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 def first_difference(
     one: Buffer, other: Buffer, dtype: str, shape: tuple[int, ...]
 ) -> tuple[tuple[int, ...], Any, Any] | None:
-    """The first place where two answers differ in bits, and the two values; None if they are the same."""
+    """The first index at which the bits of two answers differ, and the two values. None if all bits are equal."""
     if memoryview(one) == memoryview(other):
         return None
     width = ITEM_SIZE[dtype]

@@ -61,7 +61,7 @@ Watch = Callable[[Prepared], None]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the oracle found. ``inconclusive`` is the reason if no verdict is possible, otherwise empty."""
+    """What the oracle found. If no verdict is possible, ``inconclusive`` is the reason."""
 
     assertions: tuple[Assertion, ...]
     counterexample: Counterexample | None
@@ -384,7 +384,7 @@ class _Exploration:
 
 
 def _difference(prepared: Prepared, first: Mapping[str, Any], second: Mapping[str, Any]) -> Fault | None:
-    """How two answers to the same call differ in bits."""
+    """The fault that two answers to the same call differ in bits, or None if they do not."""
     for one in prepared.expected:
         if one.name not in first or one.name not in second:
             continue

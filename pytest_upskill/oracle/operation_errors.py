@@ -94,7 +94,7 @@ class Operation:
     computed: Sequence[bool] = ()
 
     def on_magnitudes(self, **options: Any) -> Any:
-        """The operator's result on the magnitudes of its operands."""
+        """The operator's result if each operand is replaced by its magnitude."""
         return self.operator(*map(_absolute, self.args), **{**self.options, **options})
 
     def merged(self, output: torch.Tensor) -> float:
@@ -309,7 +309,7 @@ def _absolute(value: Any) -> Any:
 
 
 def rounded_constants(args: Sequence[Any], unit: float) -> int:
-    """How many of the operands are constants that a kernel has to round to its own dtype."""
+    """The number of operands that are constants which float32 cannot hold exactly. 0 if ``unit`` is that of float64."""
     if unit <= 2.0**-53:
         return 0
     constants = (one for one in args if isinstance(one, float) and isfinite(one))

@@ -111,7 +111,7 @@ class Preparation:
 
     @cached_property
     def source(self) -> Source:
-        """The source of the case's values, with its own function for them loaded."""
+        """The source of the case's values. If the case has its own function for values, the function is loaded."""
         return load_inputs(self.case)
 
     def results(self) -> ResultFacts:
@@ -125,7 +125,7 @@ class Preparation:
 
     @cached_property
     def outputs(self) -> OutputSize:
-        """How large the outputs are, roughly, for any sizes."""
+        """A rough estimate of the size of the outputs for any dims."""
         return reference.measure_outputs(self.reference, self.source)
 
     @cached_property

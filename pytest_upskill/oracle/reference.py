@@ -83,7 +83,7 @@ class Reference:
         return results
 
     def error(self, what: str) -> CaseError:
-        """A CaseError about this reference, at its first line."""
+        """Make a CaseError about this reference, with the reference's first line."""
         return CaseError(f"the reference {what}", self.function.path, self.function.line)
 
 

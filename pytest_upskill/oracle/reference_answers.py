@@ -63,7 +63,7 @@ _AXIS_DIGITS = 12
 
 
 class Nonsense(Exception):
-    """Bytes that the process sends only if the case's code has tampered with it."""
+    """The process sent bytes that it sends only if the case's code has tampered with the process."""
 
 
 def _checked(form: TypeAdapter[T], value: object, problem: str) -> T:
@@ -138,7 +138,7 @@ def read_results(case: Case, header: Header) -> ResultFacts:
 
 
 def read_outputs(case: Case, header: Header) -> OutputSize:
-    """How large outputs are. Raises CaseError if the case has no sizes."""
+    """The estimate of the size of the outputs. Raises CaseError if no sizes are legal."""
     elements = _checked(_ELEMENTS, header.get("elements"), "it does not give the size of the outputs")
     powers = _checked(_POWERS, header.get("powers"), "it does not say how the outputs grow")
     names = [dim.name for dim in case.dims]
@@ -155,7 +155,7 @@ def read_linear(header: Header) -> bool:
 def read_prepared(
     case: Case, layout: CallLayout, example: Example, header: Header, tensors: Sequence[torch.Tensor]
 ) -> Prepared | GivenUp:
-    """The call of an example with its expected results, or why there is none."""
+    """The call of an example with its expected results, or GivenUp with the reason why it cannot be judged."""
     if "given_up" in header:
         return GivenUp(example, clean(_checked(_TEXT, header["given_up"], "it gives an example up without a reason")))
     problem = "it gives neither a call nor a reason why there is none"

@@ -29,7 +29,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).resolve().with_name("reference_worker.py")
 
 _NEEDED = ("torch", "numpy", "typing_extensions")
-"""The process may read the folders in sys.path that contain these packages. Torch's other dependencies lie there, too."""
+"""The process may read the folders in sys.path with these packages, which contain torch's other dependencies, too."""
 
 _NUMERIC = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 """The process inherits these environment variables, because they change the last bits of results."""

@@ -38,7 +38,7 @@ class ReferenceRunner(Protocol):
 
     @property
     def outputs(self) -> OutputSize:
-        """How large the outputs are, roughly, for any sizes."""
+        """A rough estimate of the size of the outputs for any dims."""
 
     def linear(self, dtype: str) -> bool:
         """Whether the reference is exact on whole numbers when this dtype is tried."""
@@ -47,7 +47,7 @@ class ReferenceRunner(Protocol):
         """The call of an example with its expected results, or GivenUp if the example cannot be judged."""
 
     def call(self, example: Example) -> Call | None:
-        """The call of an example, without its expected results; None if the example cannot be judged."""
+        """The call of an example, without the expected results. None if the example cannot be judged."""
 
     def other_results(self, example: Example) -> Mapping[str, torch.Tensor]:
         """The exact results of other inputs of the same sizes, by output."""
@@ -70,7 +70,7 @@ OpenRunner = Callable[[Case], ReferenceRunner]
 
 
 in_this_process: OpenRunner = Preparation
-"""Makes the runner of a case whose Python is trusted."""
+"""Makes the runner of a case whose Python is trusted. It runs in the current process."""
 
 
 def in_a_sandbox(confinement: Confinement) -> OpenRunner:

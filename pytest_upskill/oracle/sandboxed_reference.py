@@ -61,7 +61,7 @@ class SandboxedReference:
 
     @cached_property
     def outputs(self) -> OutputSize:
-        """How large the outputs are, roughly, for any sizes."""
+        """A rough estimate of the size of the outputs for any dims."""
         return self._ask({"ask": "outputs"}, "on small sizes", lambda head, _: answers.read_outputs(self.case, head))
 
     @cached_property

@@ -29,7 +29,7 @@ _constants: LRUCache[object, object] = LRUCache(1024)
 
 BATCH = 9
 LARGE = 2
-"""The number of large examples of each dtype."""
+"""The smallest number of large examples of a dtype that has at least five examples."""
 
 
 @dataclass(frozen=True, slots=True)

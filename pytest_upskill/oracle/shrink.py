@@ -143,7 +143,7 @@ def _text(values: Any, dtype: str) -> str:
 
 
 class Explored(Protocol):
-    """What exploration has found, and a way to try one more example."""
+    """What an exploration has found so far, and a method that tries one more example."""
 
     case: Case
     seed: int
@@ -171,7 +171,7 @@ class Shrinking:
         """Whether the limit on elements stopped the search."""
 
     def smallest(self, strategy: SearchStrategy[Example]) -> Tried:
-        """The smallest failing example that was met."""
+        """Search, and return the smallest failing example that was seen."""
         batch = self._first.batch
         assert batch is not None
         # A batch with one large example, or with dims in upper halves, has no smaller examples for Hypothesis.

@@ -27,7 +27,7 @@ _INDEX_DTYPE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that a case defines, its named parameters, and whether it takes ``**kwargs`` (``open``)."""
+    """A function that a case defines, with its named parameters. It is ``open`` if it takes ``**kwargs``."""
 
     title: str
     call: Callable[..., Any]

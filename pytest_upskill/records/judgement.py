@@ -40,7 +40,7 @@ class ItemKind(StrEnum):
     KERNEL = "kernel"
     TEXT = "text"
     TRIGGER = "trigger"
-    """Whether a student that sees names and descriptions of skills chooses the skill."""
+    """The item asks whether a student that sees names and descriptions of skills chooses the measured skill."""
     SPEC = "spec"
     MUTANTS = "mutants"
     BROKEN_CASE = "broken-case"
@@ -287,9 +287,9 @@ class Outcome:
     notes: tuple[str, ...] = ()
     """Remarks for the summary, such as an overridden tolerance or a reply that was cut off."""
     kernels: tuple[KernelResources, ...] = ()
-    """The resources of the kernels on the GPU that they were built for; empty on the cpu device."""
+    """The resources of the kernels on the GPU for which they were built. Empty on the cpu device."""
     device_memory: int | None = None
-    """The most device memory (bytes) in use during a call; None if it was not measured."""
+    """The largest amount of device memory (bytes) in use during a call. None if it was not measured."""
     score: MutationScore | None = None
     """The score of an item that runs mutants. None if the case has no solution."""
     turns: tuple[Turn, ...] = ()
@@ -303,7 +303,7 @@ class Outcome:
     shown_why: str = ""
     """The reason why ``shown_line`` is shown, if it is a guess, such as "where out is written"."""
     xfail: str = ""
-    """Why the item is expected to fail; empty if it is not."""
+    """The reason why the item is expected to fail. Empty if it is expected to pass."""
     reused: int = 0
     """How many of the item's replies come from an earlier session."""
     outdated: int = 0
@@ -328,7 +328,7 @@ class Outcome:
     trigger: TriggerRecord | None = None
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain data, for another process and for storing."""
+        """The outcome as plain data, which can be stored or sent to another process."""
         plain: dict[str, Any] = to_plain(self)  # pydantic would save less than its import takes
         return plain
 

@@ -43,22 +43,22 @@ class RunInfo:
     session: str = ""
     """A text that identifies the run. No other run has the same text."""
     command: str = ""
-    """The arguments of pytest."""
+    """The arguments with which pytest was started."""
     version: str = ""
     """The version of pytest-upskill."""
     students: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """For each student by name, the settings that affect how its replies are sampled, such as the model."""
     revision: str = ""
-    """The git commit that was checked out; empty if unknown."""
+    """The git commit that was checked out. Empty if it is unknown."""
     dirty: bool | None = None
-    """Whether files differed from that commit; None if unknown."""
+    """Whether files differed from the commit ``revision``. None if this is unknown."""
     gates: Gates = field(default_factory=Gates)
     """The gates that the user set for the run."""
     noise: str = ""
     """How many other skills were shown, in the form that the option takes. Empty if unknown."""
 
     def to_plain(self) -> dict[str, Any]:
-        """Plain data, for storing."""
+        """The facts as plain data, which can be stored."""
         plain: dict[str, Any] = to_plain(self)
         return plain
 

@@ -159,7 +159,7 @@ class Answer:
     findings: tuple[Finding, ...] = ()
     seconds: float = 0.0
     device_memory: int = 0
-    """The most device memory (bytes) in use during the call, tensors included; 0 if unknown."""
+    """The largest amount of device memory (bytes) in use during the call, including tensors. 0 if it is unknown."""
     launches: int = 0
     """The number of kernel launches that the device detected."""
     copied_back: int = 0

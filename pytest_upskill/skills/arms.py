@@ -149,7 +149,7 @@ def _git(skill_path: Path, revision: str, *words: str) -> bytes:
 
 
 def _disclose(source: Source, mode: str) -> Guidance:
-    """The guidance in one of MODES."""
+    """What a student sees of a skill in this mode, which is one of MODES."""
     if mode == "tools":
         return Guidance(_frontmatter(source.text), {SKILL_FILE: source.text, **_texts(source)})
     if mode == "full":

@@ -84,7 +84,7 @@ def _keys(path: Path) -> Mapping[str, Value]:
 
 
 def _source(folder: Path, path: Path, value: Value) -> Path:
-    """The folder of the skill that ``from`` names, as seen from the taking skill's folder."""
+    """The folder of the skill that ``from`` names. The name is relative to the folder of the skill that takes cases."""
 
     def fail(rule: str) -> CaseError:
         return CaseError(f"'from' is '{value.shown}'; {rule}", path, value.line)

@@ -127,7 +127,7 @@ class _Named:
 
 
 def _chain(target: _Target, folder: Path) -> Iterator[_Target]:
-    """The other Markdown files of the skill that a reference names."""
+    """The other Markdown files of the skill that the Markdown file ``target`` names."""
     path = folder / target.path
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")

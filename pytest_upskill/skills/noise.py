@@ -84,7 +84,7 @@ def bundled() -> tuple[Shown, ...]:
 
 
 def most() -> int:
-    """The largest number of other skills that any skill can have beside it."""
+    """The largest number of other skills that can be shown with any skill."""
     return len(bundled()) - 1  # one of them may have the skill's own name
 
 
