@@ -63,8 +63,8 @@ class Change:
 class RateChange:
     """The pass rates of a skill, a student and an arm in two runs, and their difference by case.
 
-    ``before`` and ``after`` are the numbers of passed and of decided items, of the cases that both runs have. ``p`` is
-    corrected for the number of rows of this kind.
+    ``before`` and ``after`` are pairs: the numbers of passed and of decided items in the earlier and in the later run,
+    of the cases that both runs have. ``p`` is corrected for the number of rows of this kind.
     """
 
     skill: str

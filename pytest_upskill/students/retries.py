@@ -30,7 +30,7 @@ class AttemptFailure:
 
     ``loading``: the server still loads its model, which may take longer than the usual attempts. ``unreachable``:
     nothing listens at the address. ``unauthorised``: the key is not accepted. ``of_question``: this question caused the
-    failure, so that other questions may be answered. ``refused``: the fields of the request that the server refuses.
+    failure; other questions may still be answered. ``refused``: the fields of the request that the server refuses.
     ``said``: the server's message on them.
     """
 
