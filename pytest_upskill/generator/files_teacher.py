@@ -71,7 +71,7 @@ class FilesTeacher:
             raise AnswerMissing(prompt, answer) from None
         except OSError as error:
             problem = f"{shown_path(answer)} cannot be read ({error.strerror})"
-            raise StudentError(f"{problem}; an answer is a text file that you may read") from None
+            raise StudentError(f"{problem}; an answer must be a text file that you have permission to read") from None
         text, encoding = decoded(data)
         if encoding == BINARY:
             raise StudentError(f"{shown_path(answer)} is {BINARY}; save it as plain text in UTF-8")

@@ -40,8 +40,9 @@ _SCALARS = 8
 """The largest magnitude of floating scalars."""
 
 _ROOM = {torch.float32: 2.0**24, torch.float64: 2.0**50}
-"""Up to this number, an accumulator of the dtype holds all whole numbers. For float64 it is lower, so that gold, which
-is computed in float64 as well, can still be checked."""
+"""Up to this number, an accumulator of the dtype holds all whole numbers. For float64 the limit is lower: the
+reference's own results are float64, too, and the spare bits show whether they are exact.
+"""
 
 _SLACK = 4.0
 """A safety factor for the estimated magnitude of the terms."""

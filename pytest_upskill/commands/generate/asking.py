@@ -38,7 +38,7 @@ STATUSES = (
 
 
 class Real(click.FloatRange):
-    """A number in a range. 'nan' is refused here, because comparing it with the limits of the range never fails."""
+    """A number in a range. 'nan' is refused here, because click accepts it: every comparison with nan is false."""
 
     what, such_as = "a number", "0.2"
 

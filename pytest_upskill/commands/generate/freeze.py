@@ -28,7 +28,7 @@ _KEY = "always"
 GOLDEN = "golden"
 """The student whose kernels are the solutions of cases."""
 _MOVING = ("text", "text_hash", "always", "reference", "solution", "inputs")
-"""Fields of a case that change when a line is added to its frontmatter, or that then begin at another line."""
+"""Fields of a case that differ after a line is added to its frontmatter: in their content or in their line number."""
 
 
 @click.command("freeze")
