@@ -22,11 +22,14 @@ _REPLAY = "pytest 'skills/cuda-kernels/SKILL.md::softmax[glm-4.7-skill]' --upski
 
 
 def small_run() -> View:
-    failed = {"correct[float16]": "1 of 33 elements of 'out' is wrong"}
+    message = "1 of 33 elements of 'out' is wrong"
+    failed = {"correct[float16]": message}
     items = [
         outcome(cost_usd=0.002, source=SOURCE, reply="Here it is."),
         outcome(arm="baseline", failed={"compiles": "kernel.cu:4: unknown type name 'half'"}, cost_usd=0.001),
-        outcome("softmax", failed=failed, counterexample=counterexample(), replay=_REPLAY, cost_usd=0.002),
+        outcome(
+            "softmax", failed=failed, counterexample=counterexample(message=message), replay=_REPLAY, cost_usd=0.002
+        ),
         outcome("softmax", arm="baseline", kind=VerdictKind.INFRASTRUCTURE_ERROR, reason="the server is down"),
     ]
     items = [replace(item, prompt_digest="5f70bf18") for item in items]
