@@ -201,7 +201,7 @@ def hint(wrong: torch.Tensor, got: torch.Tensor) -> str:
     unwritten = wrong & _poisoned(got)
     if bool(unwritten.any()) and not torch.equal(unwritten, wrong):
         place = _place(unwritten) or f"{int(torch.count_nonzero(unwritten))} of them"
-        return f"of these, {place} as if never written"
+        return f"{place.removeprefix('only ')} as if never written"
     return ", ".join(part for part in (_value(got[wrong]), _place(wrong)) if part)
 
 

@@ -29,8 +29,8 @@ def importing() -> Iterator[None]:
 def spared() -> Iterator[None]:
     """A context in which no collection examines the objects that exist at its start.
 
-    Hypothesis, for example, starts a collection before its first example. A context inside another one has no effect,
-    and neither has one if the user has frozen objects (``gc.freeze``).
+    Hypothesis, for example, starts a collection before its first example.
+    It has no effect inside another such context, or if the user has frozen objects (``gc.freeze``).
     """
     if gc.get_freeze_count():
         yield

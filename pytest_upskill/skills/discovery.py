@@ -38,7 +38,7 @@ def skill_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """The skills in a folder and its subfolders. A skill to which links lead is found only once, by its own path."""
+    """The skills in a folder and its subfolders. A skill that symbolic links also reach is found once."""
     seen: set[Path] = set()
     folders, links = [folder], list[Path]()
     while folders or links:
