@@ -30,7 +30,7 @@ def spared() -> Iterator[None]:
     """A context in which no collection examines the objects that exist at its start.
 
     Hypothesis, for example, starts a collection before its first example.
-    It has no effect inside another such context, or if the user has frozen objects (``gc.freeze``).
+    The context has no effect inside another one, or if the user has frozen objects (``gc.freeze``).
     """
     if gc.get_freeze_count():
         yield
