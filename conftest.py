@@ -29,6 +29,7 @@ NVCC = frozenset(
         "test_build_nvcc.py",
         "test_cuda_gpu_build.py",
         "test_devices_choose.py",
+        "test_kernel_builder_compilation.py",
         "test_kernel_compilation.py",
         "test_native_driver.py",
         "test_sandbox_gpu.py",

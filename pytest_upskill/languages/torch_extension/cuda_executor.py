@@ -60,7 +60,7 @@ class CudaExtensionExecutor(ExtensionExecutor):
     def call(self, call: Call) -> Answer:
         answer = super().call(call)
         self._statistics = self._statistics.with_call(call, answer)
-        if answer.ran and answer.launches:
+        if answer.ran and answer.launches and not answer.findings:  # a write that was refused has its own finding
             self._launched += 1
             self._unwritten += not self._written
         return answer
