@@ -23,15 +23,17 @@ FOLDERS = sorted(path.parent for path in SKILLS.glob("*/SKILL.md"))
 PROJECTS = SKILLS / "kernel-builder-cuda-kernels"
 """Each build of a project takes seconds, so none of its cases is in the sample."""
 CASES = [path for folder in FOLDERS if folder != PROJECTS for path in sorted((folder / "evals").glob("*.md"))]
-PROJECT_CASES = [
-    pytest.param(path, id=path.stem, marks=pytest.mark.full) for path in sorted((PROJECTS / "evals").glob("*.md"))
-]
 MOST_SURVIVORS, MOST_OF_PROJECTS = 4, 2
 """Of twelve mutants of a solution, and of six of a project: some are equivalent."""
 
 
 def name_of(path: Path) -> str:
     return f"{path.parents[1].name}-{path.stem}"
+
+
+PROJECT_CASES = [
+    pytest.param(path, id=name_of(path), marks=pytest.mark.full) for path in sorted((PROJECTS / "evals").glob("*.md"))
+]
 
 
 @pytest.mark.parametrize("path", [*first_of_each(CASES, lambda path: path.parents[1], name_of), *PROJECT_CASES])
