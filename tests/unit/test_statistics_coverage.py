@@ -41,7 +41,7 @@ def test_wilson_covers_95_percent_on_average_and_82_at_worst() -> None:
     assert 0.945 <= np.mean(cells) <= 0.965
     assert min(cells) >= 0.82
     worst = 2 + int(np.argmin(cells)) // len(RATES)
-    assert f"Wilson's worst cell is at {worst} cases" in PAGE
+    assert f"worst cell of Wilson's interval is at {worst} cases" in PAGE
     assert np.mean(np.array(cells) < 0.93) <= 0.07
     row = f"| rate, one trial a case | {percent(np.mean(cells))} | {percent(min(cells))} |"
     assert row in PAGE, row
