@@ -45,7 +45,7 @@ def test_wilson_covers_95_percent_on_average_and_82_at_worst() -> None:
     assert np.mean(np.array(cells) < 0.93) <= 0.07
     row = f"| rate, one trial a case | {percent(np.mean(cells))} | {percent(min(cells))} |"
     assert row in PAGE, row
-    assert f"{percent(np.mean(np.array(cells) < 0.93))} of its cells are below 93%" in PAGE
+    assert f"{percent(np.mean(np.array(cells) < 0.93))} of all its cells are below 93%" in PAGE
 
 
 def trial_counts(trials: int, rate: float, clustering: float) -> np.ndarray:
