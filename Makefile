@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Four workers on two cores: half of the time, a test waits for a process or a time limit.
+# Four workers on two cores: half of the time, a test waits for a process or a time limit. Those of test-fast do not.
 WORKERS ?= 4
 SECONDS ?= 60
 
@@ -36,7 +36,7 @@ demo: $(STAMP)
 	UPSKILL_NVCC=none $(BIN)/pytest -n 2 skills/cuda-kernels --upskill-student=demo --upskill-replies=live --upskill-examples=5
 
 test-fast: $(STAMP)
-	$(BIN)/pytest -n $(WORKERS) --fast
+	$(BIN)/pytest -n auto --fast
 
 test: $(STAMP) lint
 	$(BIN)/pytest -n $(WORKERS)
