@@ -4,6 +4,7 @@ import atexit
 import functools
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,10 @@ os.environ["UPSKILL_CACHE_DIR"] = str(cache_folder())
 
 # Each worker has a core of its own at best: threads of torch that wait for others' cores take a sixth of the time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell starts what runs in its background with Ctrl-C ignored, which tests of interrupts would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test depends on what its user has accepted, or adds to it.
 os.environ["UPSKILL_STATE_DIR"] = tempfile.mkdtemp(prefix="upskill-state-")

@@ -8,8 +8,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from pytest_upskill.languages.cuda import program
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "native" / "programs"
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,6 +155,25 @@ def test_sigterm_leaves_neither_a_folder_nor_a_process(tmp_path: Path) -> None:
     assert started.returncode == 128 + signal.SIGTERM
     assert not list((tmp_path / "tmp").iterdir())
     assert not Path(f"/proc/{program}").exists()
+
+
+def test_sigterm_that_arrives_while_the_program_starts_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Slow(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess, "Popen", Slow)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with pytest.raises(SystemExit):
+            program.run(Path(shutil.which("sleep") or ""), ["60"], tmp_path / "reports")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [one.returncode for one in started] == [-signal.SIGTERM]
 
 
 def test_a_missing_file_and_a_missing_compiler_are_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -216,13 +217,16 @@ def _explained(said: str, files: Sequence[Path]) -> str:
 def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
     """Run the program with our input and output. Returns the exit status for this process. Raises NeedsGpu."""
     sys.stdout.flush()
-    started = subprocess.Popen([str(program), *arguments], env={**os.environ, REPORT_FILE: str(reports)})
+    started: subprocess.Popen[bytes] | None = None
     try:
+        with _postponed(signal.SIGTERM, signal.SIGHUP):  # whose handlers raise SystemExit
+            started = subprocess.Popen([str(program), *arguments], env={**os.environ, REPORT_FILE: str(reports)})
         while started.returncode is None:
             with contextlib.suppress(KeyboardInterrupt):  # the program gets the signal, too, and handles it
                 started.wait()
     except SystemExit:
-        _end(started)
+        if started is not None:
+            _end(started)
         raise
     status = started.returncode
     lines = reports.read_text(encoding="utf-8", errors="replace").splitlines() if reports.exists() else []
@@ -241,6 +245,20 @@ def run(program: Path, arguments: Sequence[str], reports: Path) -> int:
         print(f"pytest-upskill run: the program was killed by signal {-status}", file=sys.stderr)
         return 128 - status
     return status
+
+
+@contextlib.contextmanager
+def _postponed(*numbers: int) -> Iterator[None]:
+    """Handle signals that arrive in this context at its end."""
+    arrived: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: arrived.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in arrived:
+            signal.raise_signal(number)
 
 
 def _end(started: subprocess.Popen[bytes]) -> None:
