@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,8 +140,12 @@ class SkillFile(pytest.File):
                 suffix = "" if trial == 1 else f"-{trial}"
                 yield self._item(f"{case.name}[{student}{suffix}]", ItemKind.TRIGGER, case, student, None, trial)
 
-    def warn_of_gaps(self) -> None:
-        """Warn of missing cases, replies and solutions."""
+    def warn_of_gaps(self, names: Collection[str]) -> None:
+        """Warn of missing cases, replies and solutions.
+
+        ``names`` are those of all cases and queries, also of other skills with this name, with which this one may share
+        a folder of replies. If there are none, reply files are not checked.
+        """
         cases = self.cases
         if not (cases or self.queries or self.broken or self.run.settings.self_check) and self.is_collected:
             self._note(f"skill {self.skill!r} has no case in its folder evals/: no student is asked")
@@ -152,8 +156,8 @@ class SkillFile(pytest.File):
                 expected = f"{folder}/{self.skill}/<case>.<arm>.md, with an arm of {named}"
                 problem = f"student {student!r} has no reply for skill {self.skill!r}: expected {expected}"
                 self._note(problem)
-            elif self.names and isinstance(reader := self.run.student(student), FilesStudent):
-                self._note_unused(student, reader)
+            elif names and isinstance(reader := self.run.student(student), FilesStudent):
+                self._note_unused(student, reader, names)
         unsolved = [case.name for case in cases if case.kind == "kernel" and case.solution is None]
         if "golden" in self.arms and unsolved:
             held = "checked with wrong results only" if self.run.settings.self_check else "not checked"
@@ -161,10 +165,10 @@ class SkillFile(pytest.File):
             what = f"{len(unsolved)} of {cases_} {verb} no '## Solution', so {held}: {', '.join(unsolved)}"
             self._note(what)
 
-    def _note_unused(self, student: str, reader: FilesStudent) -> None:
+    def _note_unused(self, student: str, reader: FilesStudent, known: Collection[str]) -> None:
         """Warn of reply files whose names no case and arm of the skill have."""
         place = self.skill if folder_of(reader.folder, self.skill).is_dir() else self.place
-        if names := reader.unused(place, self.names):
+        if names := reader.unused(place, known):
             rule = "a reply is called <case>.<arm>.md, with the name of a case and an arm such as skill or baseline"
             self._note(f"student {student!r}: not used in {reader.folder}/{place}: {', '.join(names)}; {rule}")
 

@@ -61,7 +61,8 @@ class ItemHooks:
         if (problem := usage.ungated(self.run.settings, [item.task for item in ours])) is not None:
             self._refuse(problem, session)
         for skill in self._skills:
-            skill.warn_of_gaps()
+            alike = [one.names for one in self._skills if one.skill == skill.skill]
+            skill.warn_of_gaps([name for names in alike for name in names] if all(alike) else ())
         if (problem := _tell_apart(ours)) and self.run.speaks:
             ours[0].warn(UpskillWarning(problem))
         settings = self.run.settings

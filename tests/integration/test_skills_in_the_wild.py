@@ -112,3 +112,15 @@ def test_two_skills_of_one_name_have_rows_replies_prompts_and_cassettes_of_their
     assert prompts == {
         f"{place}/word.{arm}.md" for place in ("skills/tiny", "_codex/skills/tiny") for arm in ("skill", "baseline")
     }
+
+
+def test_replies_of_two_skills_in_one_folder_are_not_called_unused_for_the_other(bench: Workbench) -> None:
+    shutil.rmtree(bench.root / "skills")
+    for place, case in (("one/tiny", "word"), ("two/tiny", "phrase")):
+        bench.write(f"{place}/SKILL.md", FILE.format("tiny", place))
+        bench.write(f"{place}/evals/{case}.md", CASE)
+    for name in ("word.skill", "phrase.skill", "phrase.skil"):
+        bench.write(f"typed/tiny/{name}.md", "the answer\n")
+    result = bench.run("one", "two", "--upskill-student=files:typed")
+    output = result.stdout.str()
+    assert "typed/tiny: phrase.skil.md; a reply is called" in output and "word.skill.md" not in output, output
