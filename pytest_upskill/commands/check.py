@@ -217,14 +217,16 @@ def _verdict_lines(
 
 
 def _details(outcome: Outcome, result: JudgeResult | None, observer: Observer, style: TextStyle) -> Iterator[str]:
-    """Yield the numbers around the worst element, the kernel launches, and the compiler's messages."""
-    from pytest_upskill.commands.close_up import table_lines
+    """Yield the numbers around the worst element, the shapes, the kernel launches, and the compiler's messages."""
+    from pytest_upskill.commands.close_up import shapes, table_lines
 
     if (seen := observer.seen(outcome.verdict)) is not None:
         text = "" if seen.share is None else f": its error is {seen.share:.0%} of what is allowed, the largest share"
         yield ""
         yield from _field("around", f"{seen.title}{text}", style)
         yield from table_lines(seen, style)
+        if outcome.verdict.kind is not VerdictKind.PASSED:
+            yield from _field("shapes", shapes(seen), style)
     if result is None or result.build is None:
         return
     build = result.build

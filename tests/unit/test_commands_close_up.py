@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytest_upskill.commands.close_up import Seen, table_lines
+from pytest_upskill.commands.close_up import Seen, shapes, table_lines
 from pytest_upskill.oracle.isolation import isolated
 from pytest_upskill.oracle.prepare import Preparation, Prepared
 from pytest_upskill.records import Example
@@ -30,3 +30,13 @@ def test_flags_are_shown_as_such_unless_a_kernel_wrote_other_bytes(
     rows = {line.split()[0]: line.split()[1:] for line in table_lines(Seen(found, outputs, "keep", (0,)), STYLE)}
     assert set(rows["expected"]) <= {"True", "False"}
     assert rows["got"] == shown
+
+
+def test_each_shape_is_shown_with_the_dims_that_it_is_made_of(tmp_path: Path) -> None:
+    front = "dims:\n  n: 1..8\nargs:\n  x: {shape: [3, n, n * 2]}\n"
+    case = make_case(tmp_path, "f(Tensor x) -> Tensor out", front, "def f(x):\n    return x.sum()")
+    with isolated():
+        found = Preparation(case, signature_of(case).layout).prepare(Example({"n": 5}, "float32", 1, "normal"))
+    assert isinstance(found, Prepared)
+    text = shapes(Seen(found, {}, "out", (), sizes={"x": ["3", "n", "n * 2"]}))
+    assert text == "out [], x [3, n=5, n * 2=10]"

@@ -21,8 +21,8 @@ std::string distance(uintptr_t address, size_t size, const Span& span) {
     return format("its last %zu bytes lie past the end of %s (%zu bytes)", address + size - end, name, span.bytes);
   const bool element = (address - span.begin) % size == 0 && span.bytes % size == 0;
   if (element)
-    return format("element %zu of %s, which has %zu elements of %zu bytes", (address - span.begin) / size, name,
-                  span.bytes / size, size);
+    return format("element %zu of %s, which has %zu element%s of %zu byte%s", (address - span.begin) / size, name,
+                  span.bytes / size, span.bytes / size == 1 ? "" : "s", size, size == 1 ? "" : "s");
   return format("%zu bytes past the end of %s (%zu bytes)", address - end, name, span.bytes);
 }
 
