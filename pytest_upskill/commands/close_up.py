@@ -146,14 +146,17 @@ def shapes(seen: Seen) -> str:
     """Return the shape of each tensor of the call in words, such as ``x [rows=2, cols=1]``, for a case whose dims may
     be swapped.
     """
-    tensors = [one for one in seen.prepared.call.arguments if isinstance(one, TensorArgument)]
-    found = {one.name: one.shape for one in (*tensors, *seen.prepared.expected)}
+    arguments = (
+        one for one in seen.prepared.call.arguments if isinstance(one, TensorArgument) and one.data is not None
+    )
+    found = {one.name: one.shape for one in arguments} | {one.name: one.shape for one in seen.prepared.expected}
     return ", ".join(f"{name} {_sized(seen.sizes.get(name, ()), shape)}" for name, shape in found.items())
 
 
 def _sized(names: Sequence[str], shape: Sequence[int]) -> str:
     known = names if len(names) == len(shape) else [str(size) for size in shape]
-    return f"[{', '.join(name if name == str(size) else f'{name}={size}' for name, size in zip(known, shape, strict=True))}]"
+    parts = (name if name == str(size) else f"{name}={size}" for name, size in zip(known, shape, strict=True))
+    return f"[{', '.join(parts)}]"
 
 
 def table_lines(seen: Seen, style: TextStyle) -> Iterator[str]:

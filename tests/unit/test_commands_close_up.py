@@ -39,4 +39,4 @@ def test_each_shape_is_shown_with_the_dims_that_it_is_made_of(tmp_path: Path) ->
         found = Preparation(case, signature_of(case).layout).prepare(Example({"n": 5}, "float32", 1, "normal"))
     assert isinstance(found, Prepared)
     text = shapes(Seen(found, {}, "out", (), sizes={"x": ["3", "n", "n * 2"]}))
-    assert text == "out [], x [3, n=5, n * 2=10]"
+    assert text == "x [3, n=5, n * 2=10], out []"
