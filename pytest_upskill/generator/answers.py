@@ -6,6 +6,7 @@ case has the name that the plan gave it. Everything else is refused, and the rea
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pytest_upskill.documents.hidden_characters import is_hidden
 from pytest_upskill.documents.markdown import Fence, fences, lines_of
 from pytest_upskill.documents.reasoning import answer_text
-from pytest_upskill.records import Reply
+from pytest_upskill.records import MutationScore, Reply
 
 MOST_BYTES = 200_000
 """The most bytes of an answer. A longer answer is refused unread."""
@@ -186,3 +187,15 @@ _CASE_FORM = (
     "write the text of one case file, in one block that opens with ~~~~~~markdown and closes with ~~~~~~, so that ``` "
     "blocks fit into it"
 )
+
+
+def counted(score: MutationScore) -> str:
+    """How many mutants were killed, and the first ones that were not, with their lines in the case."""
+    killed = f"{score.killed} of {score.total} mutants killed"
+    return f"{killed}; not detected: {survivors(score)}" if score.survived else killed
+
+
+def survivors(score: MutationScore) -> str:
+    """The first mutants that no example detected, with their lines in the case, and advice on the case."""
+    shown = (f"line {one.line}: {one.change}" + (f" ({one.advice})" if one.advice else "") for one in score.survived)
+    return ", ".join(itertools.islice(shown, 4))

@@ -92,8 +92,8 @@ def _holds_another(path: Path, prompt: Prompt) -> bool:
 
 
 def _another(prompt: Path, answer: Path) -> str:
-    rule = "an answer is used for its own question only"
-    remedy = "move or delete the answer, or name another folder in --teacher files:DIR"
+    rule = "the task, --cases or another option differs from the earlier command"
+    remedy = "repeat that command, name another folder in --teacher files:DIR, or move or delete the answer"
     same = f"if it answers the new question as well, delete {prompt.name} alone"
     problem = f"{shown_path(answer)} answers the earlier question in {shown_path(prompt)}, and another is asked now"
     return f"{problem}: {rule}; {remedy} ({same})"

@@ -18,9 +18,10 @@ from pytest_upskill.case_quality.subject import Subject
 from pytest_upskill.cases.case import Case
 from pytest_upskill.cases.case_file import parse_case
 from pytest_upskill.devices.base import Machine
-from pytest_upskill.errors import CaseError
+from pytest_upskill.errors import CaseError, shown_path
 from pytest_upskill.execution.case_gate import subject_of
-from pytest_upskill.generator.answers import Refused, same_operator
+from pytest_upskill.execution.solution_places import in_case_file
+from pytest_upskill.generator.answers import Refused, same_operator, survivors
 from pytest_upskill.generator.near_duplicates import duplicates_of
 from pytest_upskill.judging.signatures import contract_of, language_of
 from pytest_upskill.oracle.prepare import GivenUp, Prepared
@@ -166,14 +167,14 @@ class Prover:
         except CaseError as error:
             raise Refused(_placed(error)) from None
         if (problem := checked.quality.problem) is not None:
-            raise Refused(f"the case fails its self-check: {problem}")
+            in_text = in_case_file(problem, case).replace(f"{shown_path(case.path)}:", "line ")
+            raise Refused(f"the case fails its self-check: {in_text}")
         if checked.quality.not_run:
             raise Refused(f"the solution cannot be run on this machine: {checked.quality.not_run}")
         if (score := checked.score) is not None and score.killed < LEAST_KILLED * score.total:
-            lines = ", ".join(f"line {one.line}: {one.change}" for one in score.survived[:4])
             raise Refused(
                 f"the case kills {score.killed} of {score.total} mutants of its solution, at least {LEAST_KILLED:.0%} "
-                f"must be killed; these wrong solutions pass: {lines}"
+                f"must be killed; these wrong solutions pass: {survivors(score)}"
             )
         return Proven(case, checked, tuple(same))
 

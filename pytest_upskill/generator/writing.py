@@ -24,7 +24,7 @@ from pytest_upskill.cases.case_file import load_cases
 from pytest_upskill.cases.provenance import FILE, Provenance, WrittenCase, read_provenance, write_provenance
 from pytest_upskill.errors import BudgetStopped, StudentError, UpskillError, UsageError
 from pytest_upskill.generator import prose, questions, skill_files
-from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, read_case, read_skill, same_operator
+from pytest_upskill.generator.answers import Plan, PlannedCase, Refused, counted, read_case, read_skill, same_operator
 from pytest_upskill.generator.conversations import Conversations, Ended
 from pytest_upskill.generator.files_teacher import AnswerMissing
 from pytest_upskill.generator.leakage import Leakage, skill_text
@@ -335,8 +335,8 @@ class Writing:
         self.result.kept.append(name)
         self.result.fresh.append(name)
         score = answer.proven.checked.score if answer.proven is not None else None
-        killed = f", {score.killed} of {score.total} mutants killed" if score is not None else ""
-        self._say(answer.step.name, f"kept: difficulty {difficulty}{killed}")
+        mutants = f", {counted(score)}" if score is not None else ""
+        self._say(answer.step.name, f"kept: difficulty {difficulty}{mutants}")
 
     def _balance(self, names: set[str]) -> None:
         """Split the cases of this run again, all of them together, so that both parts are equal in size."""

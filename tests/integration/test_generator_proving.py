@@ -41,7 +41,7 @@ BAD = {
     "no_kernel": (answers.case("no_kernel").replace("void no_kernel(", "void other("), "contract"),
     "broken": (answers.case("broken", kernel="value +"), "does not compile"),
     "hangs": (answers.case("hangs", kernel="0; while (true) { }"), "its own solution fails"),
-    "stray": (answers.case("stray", kernel="value * 2.0f; out[i + 1000000] = 1.0f"), "its own solution fails"),
+    "stray": (answers.case("stray", kernel="value * 2.0f; out[i + 1000000] = 1.0f"), "fails memory: line 2"),
     "loose": (answers.case("loose", head="tolerance: {rtol: 1, atol: 100}\n"), "self-check"),
 }
 """By name: the case, and a part of the reason."""

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from pytest_upskill.generator.answers import MOST_BYTES, Refused, read_case, read_skill
+from pytest_upskill.generator.answers import MOST_BYTES, Refused, counted, read_case, read_skill
 from pytest_upskill.generator.plans import read_plan
-from pytest_upskill.records import Reply
+from pytest_upskill.records import MutationScore, Reply, SurvivingMutant
 from tests import teacher_answers as answers
 
 CASE = {"name": "twice", "operator": "doubles x", "difficulty": 1}
@@ -210,3 +210,17 @@ def test_a_case_is_the_whole_answer_or_its_only_block_of_markdown(before: str) -
 )
 def test_a_case_in_another_form_is_refused(text: str, reason: str) -> None:
     assert reason in refusal(read_case, text, "twice")
+
+
+# --------------------------------------------------------------------------------------- mutants
+
+
+def test_mutants_that_were_not_detected_are_named_with_their_lines_and_the_advice() -> None:
+    assert counted(MutationScore(12, 12)) == "12 of 12 mutants killed"
+    survived = (
+        SurvivingMutant(25, "'128' -> '129'", True, "let n exceed 128"),
+        SurvivingMutant(27, "'<' -> '<='", False),
+    )
+    assert counted(MutationScore(10, 12, 1, survived)) == (
+        "10 of 12 mutants killed; not detected: line 25: '128' -> '129' (let n exceed 128), line 27: '<' -> '<='"
+    )
