@@ -163,7 +163,7 @@ bool enter(Entry entry, int instantiation, void* const* arguments, Findings& fin
   } catch (const std::exception& error) {
     findings.add("runs", "crash", std::string("the launcher threw an exception: ") + error.what());
   } catch (...) {
-    findings.add("runs", "crash", "the launcher threw something that is no std::exception");
+    findings.add("runs", "crash", "the launcher threw something that is not a std::exception");
   }
   return false;
 }

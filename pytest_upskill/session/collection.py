@@ -314,7 +314,7 @@ class UpskillItem(pytest.Item):
         """Return the pipeline's outcome. An unexpected exception is raised again, after an outcome for the report was
         set.
 
-        pytest.skip and pytest.fail are no verdict on the reply: hooks call them, and pytest-timeout does so at any
+        pytest.skip and pytest.fail are not verdicts on the reply: hooks call them, and pytest-timeout does so at any
         point.
         """
         if self.problem is not None:

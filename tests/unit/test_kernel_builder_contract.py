@@ -323,7 +323,7 @@ BINDING = "torch-ext/torch_binding.cpp"
         ("torch::kCPU", "torch::kCUDA", "'scale_rows' is implemented for cuda, and not for cpu"),
         ('ops.impl("scale_rows", torch::kCPU, &scale_rows);', "", "'scale_rows' has no implementation; add ops.impl("),
         ("ops.def", "// ops.def", "no operator is registered"),
-        ("ops.def(", "ops.def(SCHEMA, ", "the first argument of 'def' is no text in quotes"),
+        ("ops.def(", "ops.def(SCHEMA, ", "the first argument of 'def' is not a string literal"),
         (") -> Tensor\");", ")\");", "has no result; write '-> Tensor'"),
     ],
 )  # fmt: skip

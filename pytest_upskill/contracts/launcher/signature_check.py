@@ -127,10 +127,10 @@ def _template_complaint(template: tuple[str, ...] | None, signature: Signature) 
     if not signature.template:
         return None if template is None else "is a template; a plain function was asked for"
     if template is None:
-        return "is no template; 'template <typename scalar_t>' was asked for"
+        return "is not a template; 'template <typename scalar_t>' was asked for"
     if not template or not re.match(r"(?:typename|class)\b(?!\s*\.)", template[0]):
         given = f"is 'template <{', '.join(template)}>'"
-        return f"{given}, whose first parameter is no type; 'template <typename scalar_t>' was asked for"
+        return f"{given}, whose first parameter is not a type; 'template <typename scalar_t>' was asked for"
     for extra in template[1:]:
         if "=" not in extra and "..." not in extra and not re.match(r"(?:typename|class)\b", extra):
             return f"has a template parameter '{extra}' without a default; 'template <typename scalar_t>' was asked for"

@@ -140,7 +140,7 @@ def _take(
     """Note one call of ``def`` or ``impl``."""
     text = _text_at(source, call.end())
     if text is None:
-        raise source.fail(call.start(), f"the first argument of '{call['what']}' is no text in quotes; write it there")
+        raise source.fail(call.start(), f"the first argument of '{call['what']}' is not a string literal; write one")
     if call["what"] == "impl":
         device = re.compile(r"[^;]{0,400}?\b(?:torch|at|c10)::(kCPU|kCUDA)\b").match(source.code, call.end())
         backend = _KEYS[device[1]] if device else key

@@ -246,7 +246,7 @@ class _Reader:
             return {}
         if not isinstance(found, dict) or (required and not found):
             raise self.fail(
-                table, key, f"the table [{key}] is missing" if not found else f"'{key}' is no table: [{key}]"
+                table, key, f"the table [{key}] is missing" if not found else f"'{key}' is not a table: [{key}]"
             )
         return found
 

@@ -338,7 +338,7 @@ def apart(tensor: "torch.Tensor") -> "torch.Tensor":
 
 
 def padded(tensor: "torch.Tensor") -> "torch.Tensor":
-    """The same values, with one more column that is no part of the tensor."""
+    """The same values, with one more column that is not part of the tensor."""
     if tensor.dim() < 2 or tensor.numel() == 0:
         return tensor.clone()
     wide = torch.ones((*tensor.shape[:-1], tensor.shape[-1] + 1), dtype=tensor.dtype, device=tensor.device)

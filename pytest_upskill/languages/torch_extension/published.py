@@ -67,7 +67,7 @@ class Manifest:
                 str(plain["needs"]),
             )
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(f"it is no manifest of a published kernel: {error!r}") from None
+            raise ValueError(f"it is not the manifest of a published kernel: {error!r}") from None
         for path, digest in found.files.items():
             if not _PATH.match(path) or ".." in path.split("/") or not _DIGEST.match(digest):
                 rule = "a path has letters, digits, '_.+-' and '/', and a hash is SHA-256"

@@ -57,7 +57,7 @@ def _parameters(text: str) -> Iterator[Parameter]:
             keyword = True
             continue
         if not (found := _ARGUMENT.match(part)):
-            raise SchemaError(f"has an argument '{part}', which is no type and name, as in 'Tensor x'")
+            raise SchemaError(f"has an argument '{part}', which is not a type and a name, as in 'Tensor x'")
         mutable = "!" in found["type"]
         yield Parameter(found["name"], _bare(found["type"]), mutable, keyword)
 
@@ -66,7 +66,7 @@ def _results(text: str) -> Iterator[str]:
     inner = text[1:-1] if text.startswith("(") and text.endswith(")") else text
     for part in _split(inner):
         if not (found := _RESULT.match(part)):
-            raise SchemaError(f"has a result '{part}', which is no type, as in '-> Tensor'")
+            raise SchemaError(f"has a result '{part}', which is not a type, as in '-> Tensor'")
         yield _bare(found["type"])
 
 

@@ -95,7 +95,7 @@ void upskill_cpu_trap() {
   std::abort();
 }
 
-// Nothing can be said of a call with a report of kind "needs-gpu". PTX in host code is no feature of a GPU.
+// Nothing can be said of a call with a report of kind "needs-gpu". PTX in host code is not a feature of a GPU.
 void upskill_cpu_needs_gpu(const char* feature, bool ptx) {
   const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
   if (in_kernel) abort_launch(cudaErrorNotSupported, Assertion::runs, "needs-gpu", pc, feature);

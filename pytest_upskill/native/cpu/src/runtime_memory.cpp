@@ -83,7 +83,7 @@ cudaError_t misuse(cudaError_t error, uintptr_t pc, const std::string& message) 
 
 cudaError_t refuse_name(const char* call, const std::string& named, uintptr_t pc) {
   return misuse(cudaErrorInvalidValue, pc,
-                format("%s gets %s by its name, which for host code is no device memory; use cudaGetSymbolAddress, "
+                format("%s gets %s by its name, which for host code is not device memory; use cudaGetSymbolAddress, "
                        "cudaMemcpyToSymbol or cudaMemcpyFromSymbol",
                        call, named.c_str()));
 }

@@ -34,7 +34,7 @@
 
 // Thread-local storage gives every module one contiguous block for all of its __shared__ variables, those in templates
 // too, and symbols (STT_TLS) with their exact sizes. All CUDA threads run on one OS thread, so they do share it.
-// `__noinline__` is no macro here, because libstdc++ spells an attribute so; the source rewrite replaces it.
+// `__noinline__` is not a macro here, because libstdc++ spells an attribute so; the source rewrite replaces it.
 #define __shared__ static thread_local
 
 // For code of ours that is compiled into a kernel's library, and must not be seen as the kernel's own accesses.

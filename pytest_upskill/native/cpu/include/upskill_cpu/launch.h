@@ -24,8 +24,8 @@ struct upskill_cpu_argument {
 extern "C" void upskill_cpu_arguments(const upskill_cpu_argument* arguments, size_t count);
 
 // Each kernel begins with UPSKILL_CPU_KERNEL(the arguments of its __launch_bounds__, or nothing). The first thread of a
-// launch, and a call that is no launch, ask the runtime, which refuses what the bounds do not allow. The gate is const
-// for a kernel for the reasons in builtins.h. `caller` is where the kernel returns to.
+// launch, and a call that is not a launch, ask the runtime, which refuses what the bounds do not allow. The gate is
+// const for a kernel for the reasons in builtins.h. `caller` is where the kernel returns to.
 #ifdef UPSKILL_CPU_RUNTIME
 extern "C" int upskill_cpu_gate;
 #else
