@@ -193,7 +193,8 @@ class _Exploration:
         """The examples of a dtype that are tried in addition to the drawn examples."""
         yield from (one for one in self.more if one.dtype == dtype and not self._is_known(one))
         drawn = [(one.example, one.elements) for one in self.tried.values() if one.example.dtype == dtype]
-        required = required_examples(self.case, dtype, self.seed, drawn)
+        outputs = self.preparation.outputs
+        required = required_examples(self.case, outputs, self.largest, dtype, self.seed, drawn)
         yield from (one for one in required if not self._is_known(one))
 
     def _steered(self, dtype: str) -> Iterator[Example]:

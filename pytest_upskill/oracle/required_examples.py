@@ -1,20 +1,21 @@
 """The examples that a run tries for each dtype, whatever it draws.
 
-These are combinations of large dims, dims of 0, the sizes at which kernels are timed, and values far from zero.
+These are combinations of large dims, the largest size of each dim, dims of 0, the sizes at which kernels are timed, and
+values far from zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_upskill.cases.case import Case
-from pytest_upskill.cases.sizes import problem
+from pytest_upskill.cases.sizes import candidates, problem
 from pytest_upskill.oracle.draw import SEEDS
 from pytest_upskill.oracle.families import FAR
 from pytest_upskill.oracle.isolation import stable_hash
 from pytest_upskill.oracle.reference import empty_examples, smallest_example
-from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, upper_halves
+from pytest_upskill.oracle.shapes import SMALL_LIMIT, OutputSize, elements, upper_halves
 from pytest_upskill.oracle.values import complete, uses_family
 from pytest_upskill.records import Example
 
@@ -36,10 +37,12 @@ def large_together(case: Case, outputs: OutputSize, largest: int, dtype: str, se
     return [most, *(upper for upper in others[case.dtypes.index(dtype) :: len(case.dtypes)] if upper != most)]
 
 
-def required_examples(case: Case, dtype: str, seed: int, drawn: Sequence[tuple[Example, int]]) -> Iterator[Example]:
+def required_examples(
+    case: Case, outputs: OutputSize, largest: int, dtype: str, seed: int, drawn: Sequence[tuple[Example, int]]
+) -> Iterator[Example]:
     """The examples of a dtype that must be tried besides the drawn examples.
 
-    ``drawn`` holds each drawn example with its number of elements.
+    ``drawn`` holds each drawn example with its number of elements. Large examples have up to ``largest`` elements.
     """
     smallest = smallest_example(case, dtype)
     # If sizes seldom meet the case's conditions, no example may have been drawn, which would look like a pass.
@@ -47,7 +50,11 @@ def required_examples(case: Case, dtype: str, seed: int, drawn: Sequence[tuple[E
         yield smallest
     if len(drawn) >= _FEW:
         yield from _timed(case, smallest, seed)
-    yield from _far(case, seed, [one for one, elements in drawn if elements < SMALL_LIMIT])
+        known = [one.dims for one, _ in drawn]
+        yield from (
+            one for one in _at_ends(case, smallest, seed, known) if elements(case, one.dims, outputs) <= largest
+        )
+    yield from _far(case, seed, [one for one, size in drawn if size < SMALL_LIMIT])
     # Sizes of 0 are seldom drawn, so each dim that may be 0 is tried with 0 at least once.
     sizes = [one.dims for one, _ in drawn]
     for name, example in empty_examples(case, dtype).items():
@@ -65,6 +72,20 @@ def _timed(case: Case, smallest: Example, seed: int) -> Iterator[Example]:
         dims = {**smallest.dims, name: size}
         if problem(case, dims, smallest.scalars) is None:
             label = stable_hash("timed", seed, name) % SEEDS
+            yield complete(case, Example(dims, smallest.dtype, label, "", smallest.scalars))
+
+
+def _at_ends(case: Case, smallest: Example, seed: int, known: Sequence[Mapping[str, int]]) -> Iterator[Example]:
+    """Examples in which one dim has its largest size, unless ``known`` has it, and the others their smallest.
+
+    A launch of one block for each row ends at such a size, for example at 65,535 blocks along y. The dims are shared
+    out among the dtypes.
+    """
+    for dim in case.dims[case.dtypes.index(smallest.dtype) :: len(case.dtypes)]:
+        top = candidates(dim, smallest.dims, case.zero)[-1]
+        dims = {**smallest.dims, dim.name: top}
+        if all(one[dim.name] != top for one in known) and problem(case, dims, smallest.scalars) is None:
+            label = stable_hash("end", seed, dim.name) % SEEDS
             yield complete(case, Example(dims, smallest.dtype, label, "", smallest.scalars))
 
 

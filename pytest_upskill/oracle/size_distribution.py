@@ -16,8 +16,9 @@ from math import isqrt
 STEPS = 1 << 24
 """The number of steps of every distribution."""
 
-SPECIAL = (0, 1, 2, 3, 31, 32, 33, 127, 128, 129, 255, 256, 257, 1023, 1024, 1025)
-"""Sizes with extra weight: small ones, and those around the sizes of warps, blocks and grids."""
+SPECIAL = (0, 1, 2, 3, 31, 32, 33, 127, 128, 129, 255, 256, 257, 1023, 1024, 1025,
+           65535, 65536, 65537)  # fmt: skip
+"""Sizes with extra weight: small ones, and those around the limits of warps, blocks and grids."""
 
 PRIMES = (5, 7, 13, 17, 61, 97, 251, 509, 1021, 2053, 4099)
 """A few prime sizes, which no tile size divides."""

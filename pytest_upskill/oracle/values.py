@@ -31,6 +31,7 @@ _RARE, _OFTEN, _NEARLY_ALL = 1 / 32, 1 / 8, 19 / 20
 _MANY = 256
 """From this number of elements on, half of the tensors of integers in a range have nearly all elements equal."""
 
+_LARGEST = torch.iinfo(torch.int64).max
 _WIDE: Mapping[str, tuple[int, ...]] = {"int32": (2**26 + 1,), "int64": (2**33 + 1, 2**54 + 1)}
 """By dtype, factors that make integers large without clearing their lower bits. The int32 values do not fit into float,
 and the int64 values fit neither into 32 bits nor into double."""
@@ -230,13 +231,36 @@ def _undeclared(size: Size, dtype: str, family: str, random: torch.Generator) ->
     if dtype == "bool":
         return _bools(size, random)
     if dtype not in FLOATING:
-        low = 0 if dtype == "uint8" else -16
-        drawn = torch.randint(low, 17, size, generator=random)
-        factors = _WIDE.get(dtype, ())
-        if factors and integer(2, random) == 1:
-            drawn = drawn * factors[integer(len(factors), random)] + drawn % 3
-        return drawn.to(DTYPE[dtype])
+        return _integers(None, size, dtype, random)
     return FAMILIES.get(family, normal)(size, random).to(DTYPE[dtype]).contiguous()
+
+
+def _integers(least: int | None, size: Size, dtype: str, random: torch.Generator) -> torch.Tensor:
+    """Integers from ``least`` on, or of both signs if it is None.
+
+    Half of the tensors have small ones. The others have large ones, or any that the dtype can hold.
+    """
+    limits = torch.iinfo(DTYPE[dtype])
+    low, small = (limits.min, max(limits.min, -16)) if least is None else (least, least)
+    drawn, factors = torch.randint(small, 17, size, generator=random), _WIDE.get(dtype, ())
+    if integer(2, random) == 1:
+        kind = integer(len(factors) + 1, random)
+        if kind == len(factors):
+            return _between(low, limits.max, size, random).to(DTYPE[dtype])
+        drawn = drawn * factors[kind] + drawn % 3
+    return drawn.to(DTYPE[dtype])
+
+
+def _between(low: int, high: int, size: Size, random: torch.Generator) -> torch.Tensor:
+    """Integers of a range, as int64, in which both ends are more frequent if the range is wide."""
+    drawn = torch.randint(low, min(high, _LARGEST - 1) + 1, size, generator=random)
+    return _with_ends(drawn, low, high, random) if high - low >= 1 / _RARE else drawn
+
+
+def _with_ends(drawn: torch.Tensor, low: float, high: float, random: torch.Generator) -> torch.Tensor:
+    """The values, of which a few are replaced by each end of their range."""
+    place = torch.rand(drawn.shape, generator=random)
+    return torch.where(place < _RARE, low, torch.where(place > 1 - _RARE, high, drawn))
 
 
 def _bools(size: Size, random: torch.Generator) -> torch.Tensor:
@@ -256,14 +280,14 @@ def _ranged(
         message = f"case '{case.name}': values of '{name}' run from {low} to {high} for {where}; narrow 'dims'"
         raise CaseError(message, case.path)
     if dtype not in FLOATING:
-        drawn = torch.randint(int(low), int(high) + 1, size, generator=random)
-        # If nearly all are equal, a kernel that counts or scatters writes nearly always to one place.
+        drawn = _between(int(low), int(high), size, random)
+        # If all or nearly all are equal, a kernel that counts or scatters writes nearly always to one place.
         if integer(2 if drawn.numel() >= _MANY else 5, random) == 0:
-            drawn = torch.where(torch.rand(size, generator=random) < _NEARLY_ALL, drawn.flatten()[0], drawn)
+            equal = torch.rand(size, generator=random) < (_NEARLY_ALL, 1.0)[integer(2, random)]
+            drawn = torch.where(equal, drawn.flatten()[0], drawn)
         return drawn.to(DTYPE[dtype])
     drawn = torch.rand(size, generator=random, dtype=torch.float64) * (float(high) - float(low)) + float(low)
-    place = torch.rand(size, generator=random)
-    drawn = torch.where(place < _RARE, float(low), torch.where(place > 1 - _RARE, float(high), drawn))
+    drawn = _with_ends(drawn, float(low), float(high), random)
     return drawn.to(DTYPE[dtype]).clamp(_inside(float(low), dtype, up=True), _inside(float(high), dtype, up=False))
 
 
@@ -294,8 +318,7 @@ def _named(name: str, size: Size, dtype: str, attempt: int, random: torch.Genera
     if dtype in FLOATING:
         drawn = _named_reals(name, size, attempt, DTYPE[dtype], random).to(DTYPE[dtype])
         return torch.where(torch.rand(size, generator=random) < _RARE, torch.nan, drawn) if nans else drawn
-    low = 1 if name == "positive" else (0 if dtype == "uint8" or name in ("uniform", "nonnegative") else -16)
-    return torch.randint(low, 17, size, generator=random).to(DTYPE[dtype])
+    return _integers({"positive": 1, "uniform": 0, "nonnegative": 0}.get(name), size, dtype, random)
 
 
 def _named_reals(name: str, size: Size, attempt: int, dtype: torch.dtype, random: torch.Generator) -> torch.Tensor:

@@ -83,3 +83,8 @@ def test_a_fault_beside_host_threads_and_libraries_is_reported(
     status = command.main([str(program)], standalone_mode=False)
     err = capfd.readouterr().err
     assert (status, err.count(report), err.splitlines()[-1]) == (66, 1, "pytest-upskill run: 1 reported")
+
+
+def test_nothing_of_a_launch_is_kept_whatever_its_many_blocks_did(capfd: pytest.CaptureFixture[str]) -> None:
+    assert command.main([str(PROGRAMS / "many_blocks.cu")], standalone_mode=False) == 0
+    assert capfd.readouterr().out.splitlines() == ["few during copies", "none kept"]

@@ -13,7 +13,8 @@ from pytest_upskill.cases.example_text import single
 from pytest_upskill.cases.sizes import problem
 from pytest_upskill.errors import UsageError
 from pytest_upskill.oracle import search, size_distribution
-from pytest_upskill.oracle.draw import examples, parse_example
+from pytest_upskill.oracle.draw import LARGEST, examples, parse_example
+from pytest_upskill.oracle.required_examples import required_examples
 from pytest_upskill.oracle.shapes import OutputSize
 from pytest_upskill.records import Example
 from tests.unit.oracle_kernels import make_case
@@ -217,3 +218,28 @@ def test_large_examples_of_one_family_alone_are_never_small(case: Case) -> None:
         search.generate(search.Batch("float32", index, 1, large=True, family="outliers"), strategy, 5, found.append)
     assert len(found) == 6 and min(prod(one.dims.values()) for one in found) > 1 << 16
     assert {one.values for one in found} == {"outliers"}
+
+
+def required(case: Case, dtype: str, known: dict[str, int], largest: int = LARGEST, count: int = 25) -> list[Example]:
+    tried = [(Example(known, dtype, seed), prod(known.values())) for seed in range(count)]
+    return list(required_examples(case, OutputSize(), largest, dtype, 5, tried))
+
+
+def test_each_dim_is_tried_at_its_largest_size_in_one_dtype(case: Case) -> None:
+    known = {"rows": 2, "cols": 3}
+    ends = [one.dims for dtype in case.dtypes for one in required(case, dtype, known)]
+    assert [one for one in ends if one != known] == [{"rows": 512, "cols": 1}, {"rows": 1, "cols": 4096}]
+
+
+def test_a_largest_size_that_was_drawn_or_is_beyond_the_limit_is_not_tried_again(case: Case) -> None:
+    end, few = {"rows": 512, "cols": 1}, {"rows": 2, "cols": 3}
+    assert end in [one.dims for one in required(case, "float32", few)]
+    assert end not in [one.dims for one in required(case, "float32", {"rows": 512, "cols": 3})]
+    assert end not in [one.dims for one in required(case, "float32", few, largest=500)]
+    assert end not in [one.dims for one in required(case, "float32", few, count=8)]
+
+
+def test_sizes_beyond_the_limits_of_a_grid_are_drawn_more_often() -> None:
+    rungs = size_distribution.of_range(1, 70000)
+    sizes = [rungs.pick(step) for step in range(0, size_distribution.STEPS, 997)]
+    assert min(sizes.count(size) for size in (65535, 65536, 65537)) > 10 * max(sizes.count(60000), 1)

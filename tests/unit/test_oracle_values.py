@@ -101,7 +101,32 @@ def test_undeclared_integers_of_some_tensors_do_not_fit_into_a_narrower_type(
     drawn = [tensor(tmp_path, spec, seed=seed) for seed in range(64)]
     kept = [torch.equal(values.to(narrow).to(values.dtype), values) for values in drawn]
     assert 8 <= sum(not same for same in kept) <= 48  # the others are small, as most programs use them
-    assert all(int(values.abs().max()) < 2 ** (torch.iinfo(values.dtype).bits - 1) - 1 for values in drawn)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64"])
+@pytest.mark.parametrize(("values", "least"), [("", None), (", values: nonnegative", 0), (", values: positive", 1)])
+def test_integers_of_some_tensors_reach_both_ends_of_what_is_allowed(
+    tmp_path: Path, dtype: str, values: str, least: int | None
+) -> None:
+    spec, limits = f"{{shape: [rows, cols], dtype: {dtype}{values}}}", torch.iinfo(getattr(torch, dtype))
+    drawn = [tensor(tmp_path, spec, seed=seed, rows=20, cols=100) for seed in range(32)]
+    ends = (limits.min if least is None else least, limits.max)
+    assert 2 <= sum((int(one.min()), int(one.max())) == ends for one in drawn) <= 24
+    assert all(int(one.min()) >= ends[0] for one in drawn)
+    assert sum(int(one.max()) <= 16 for one in drawn) >= 8
+
+
+@pytest.mark.parametrize("values", ["-2147483648..2147483647", "-1000000..1000000"])
+def test_a_wide_range_is_drawn_up_to_both_ends(tmp_path: Path, values: str) -> None:
+    low, high = map(int, values.split(".."))
+    drawn = tensor(tmp_path, f"{{shape: [rows, cols], dtype: int32, values: {values}}}", rows=20, cols=100)
+    assert (int(drawn.min()), int(drawn.max())) == (low, high)
+
+
+def test_the_whole_range_of_int64_may_be_declared(tmp_path: Path) -> None:
+    values = f"{-(2**63)}..{2**63 - 1}"
+    drawn = tensor(tmp_path, f"{{shape: [rows, cols], dtype: int64, values: {values}}}", rows=20, cols=100)
+    assert (int(drawn.min()), int(drawn.max())) == (-(2**63), 2**63 - 1)
 
 
 def test_integer_ranges_include_both_ends_and_may_name_dims(tmp_path: Path) -> None:
@@ -109,11 +134,12 @@ def test_integer_ranges_include_both_ends_and_may_name_dims(tmp_path: Path) -> N
     assert values.dtype == torch.int64 and torch.unique(values).tolist() == [0, 1, 2]
 
 
-def test_in_some_integer_ranges_nearly_all_elements_are_equal(tmp_path: Path) -> None:
+def test_in_some_integer_ranges_all_or_nearly_all_elements_are_equal(tmp_path: Path) -> None:
     spec = "{shape: [rows, cols], dtype: int64, values: -2..40}"
     drawn = [tensor(tmp_path, spec, seed=seed, rows=20, cols=100) for seed in range(64)]
     largest = [int(torch.unique(values, return_counts=True)[1].max()) for values in drawn]
     assert 16 <= sum(count > 1800 for count in largest) <= 48
+    assert 4 <= sum(count == 2000 for count in largest) <= 28
     assert all(count > 1800 or count < 200 for count in largest)
     assert all(int(values.min()) >= -2 and int(values.max()) <= 40 for values in drawn)
 

@@ -27,15 +27,18 @@ struct Queue {
   std::deque<std::vector<Copy>> groups;
 };
 
-// By thread of the grid. Copies that were never waited for are dropped at the end of the launch.
+// By thread of the grid, without empty ones. Copies that were never waited for are dropped at the end of the launch.
 std::unordered_map<uint64_t, Queue> queues;
-uint64_t queues_of = 0;
 
-Queue& own_queue() {
-  if (queues_of != launch.serial) queues.clear();
-  queues_of = launch.serial;
+uint64_t own_number() {
   const uint64_t index = blockIdx.x + uint64_t{gridDim.x} * (blockIdx.y + uint64_t{gridDim.y} * blockIdx.z);
-  return queues[index * max_threads + static_cast<uint64_t>(block.current)];
+  return index * max_threads + static_cast<uint64_t>(block.current);
+}
+
+Queue* own_queue() {
+  if (queues.empty()) return nullptr;
+  const auto found = queues.find(own_number());
+  return found == queues.end() ? nullptr : &found->second;
 }
 
 void perform(const std::vector<Copy>& group) {
@@ -56,6 +59,8 @@ void check_alignment(const void* address, size_t bytes, uintptr_t pc) {
 
 }  // namespace
 
+void upskill::cpu::drop_async_copies() { std::unordered_map<uint64_t, Queue>().swap(queues); }
+
 extern "C" void upskill_cpu_async_copy(void* target, const void* source, size_t whole, size_t bytes) {
   const auto pc = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
   check_alignment(target, whole, pc);
@@ -63,19 +68,22 @@ extern "C" void upskill_cpu_async_copy(void* target, const void* source, size_t 
     check_alignment(source, whole, pc);
     check_access(reinterpret_cast<uintptr_t>(source), bytes, Access::read, pc);
   }
-  own_queue().open.push_back({target, source, whole, bytes < whole ? bytes : whole, pc});
+  queues[own_number()].open.push_back({target, source, whole, bytes < whole ? bytes : whole, pc});
 }
 
 extern "C" void upskill_cpu_async_commit() {
-  Queue& queue = own_queue();
-  queue.groups.push_back(std::move(queue.open));
-  queue.open.clear();
+  Queue* queue = own_queue();
+  if (queue == nullptr) return;  // waiting ends the oldest groups, so that an empty one before all others says nothing
+  queue->groups.push_back(std::move(queue->open));
+  queue->open.clear();
 }
 
 extern "C" void upskill_cpu_async_wait(int pending) {
-  Queue& queue = own_queue();
-  for (; queue.groups.size() > static_cast<size_t>(pending < 0 ? 0 : pending); queue.groups.pop_front())
-    perform(queue.groups.front());
+  Queue* queue = own_queue();
+  if (queue == nullptr) return;
+  for (; queue->groups.size() > static_cast<size_t>(pending < 0 ? 0 : pending); queue->groups.pop_front())
+    perform(queue->groups.front());
+  if (queue->groups.empty() && queue->open.empty()) queues.erase(own_number());
 }
 
 extern "C" void upskill_cpu_async_wait_all() {

@@ -42,12 +42,13 @@ inline T exchange(T* address, uintptr_t pc, Operation operation) {
 
 }  // namespace
 
-void upskill::cpu::atomic_store(unsigned int* address, unsigned int value) {
+extern "C" void upskill_cpu_atomic_store_4(unsigned int* address, unsigned int value) {
   check_access(reinterpret_cast<uintptr_t>(address), sizeof *address, Access::atomic_store,
                reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
   *address = value;
 }
-void upskill::cpu::atomic_store(unsigned long long* address, unsigned long long value) {
+
+extern "C" void upskill_cpu_atomic_store_8(unsigned long long* address, unsigned long long value) {
   check_access(reinterpret_cast<uintptr_t>(address), sizeof *address, Access::atomic_store,
                reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
   *address = value;

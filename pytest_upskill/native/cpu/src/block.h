@@ -100,6 +100,9 @@ bool converge();
 void forget_shared_barriers();
 void leave_numbered_barriers();
 
+// In async_copy.cpp: drops the copies of the launch that no thread has waited for.
+void drop_async_copies();
+
 inline int lane_of(int thread) { return thread % warp_size; }
 inline int warp_of(int thread) { return thread / warp_size; }
 

@@ -170,6 +170,8 @@ cudaError_t start(const char* kernel, const dim3& grid, const dim3& shape, size_
   end_marks();
   forget_last_spans();
   if (!launch.aborted) check_shared_use({grid, shape, shared, pc});
+  end_launch();
+  drop_async_copies();
   return last_error();
 }
 

@@ -193,6 +193,17 @@ bool begin_launch() {
   return !reset;
 }
 
+void end_launch() {
+  const auto free_all = [](auto& container) { std::decay_t<decltype(container)>().swap(container); };
+  forget_knowledge();
+  known_to_block = nullptr;
+  free_all(shared_objects);
+  free_all(global_objects);
+  free_all(past_fences);
+  free_all(objects);
+  objects_before_block = 0;
+}
+
 void begin_block(int threads) {
   if (block_has_release) keep_fences();
   forget_knowledge();

@@ -37,6 +37,8 @@ uint32_t advance_clock();
 // Called by the code that runs blocks. begin_launch returns false when the clock was reset: old stamps are meaningless
 // then.
 bool begin_launch();
+// Frees what the launch noted, so that memory that grows from call to call is the launcher's (kept_memory.h).
+void end_launch();
 void begin_block(int threads);
 void begin_fibers(int current);  // until then, threads run one after another
 

@@ -42,12 +42,8 @@ UPSKILL_CPU_ATOMIC_INTEGERS(UPSKILL_CPU_ATOMIC)
 UPSKILL_CPU_ATOMIC_REALS(UPSKILL_CPU_ATOMIC)
 UPSKILL_CPU_ATOMIC_WORDS(UPSKILL_CPU_ATOMIC_CAS)
 
-namespace upskill::cpu {
-
 // For cuda::atomic: unlike atomicExch, these do not read what was there before.
-void atomic_store(unsigned int* address, unsigned int value);
-void atomic_store(unsigned long long* address, unsigned long long value);
-
-}  // namespace upskill::cpu
+extern "C" void upskill_cpu_atomic_store_4(unsigned int* address, unsigned int value);
+extern "C" void upskill_cpu_atomic_store_8(unsigned long long* address, unsigned long long value);
 
 #endif  // UPSKILL_CPU_ATOMICS_H
