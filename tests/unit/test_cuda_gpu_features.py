@@ -125,9 +125,25 @@ def test_ptx_that_is_not_there_is_named(source: str, problem: str) -> None:
 def test_what_ptx_does_not_have_is_an_error_in_a_kernel_and_stays_in_a_program(source: str, problem: str) -> None:
     with pytest.raises(Missing, match=problem):
         code(source)
-    statement = next(statements(source))
+    statement = next(statements(f"void f() {{ {source} }}"))
     assert problem in (replacement(statement) or "")
     assert replacement(statement, host_assembly=True) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "is_global"),
+    [
+        ('asm(".section .rodata\\n.global secret");', True),
+        ('namespace a {}\nasm(".global x;");', True),
+        ('void f() { asm("bar.sync 0;"); }', False),
+        ('#define WAIT() \\\n  asm("bar.sync 0;")', False),
+    ],
+)
+def test_an_asm_outside_of_functions_is_of_the_host(source: str, is_global: bool) -> None:
+    statement = next(statements(source))
+    assert statement.is_global == is_global
+    assert ("outside of functions" in (replacement(statement) or "")) == is_global
+    assert (replacement(statement, host_assembly=True) is None) == is_global
 
 
 def test_instructions_in_a_macro_of_the_source_are_read() -> None:

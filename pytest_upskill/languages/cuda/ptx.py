@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_upskill.languages.cuda.cuda_names import is_instruction, is_listed
 from pytest_upskill.languages.cuda.ptx_instructions import Missing, Unsupported, instruction_code
@@ -43,6 +43,8 @@ class Statement:
     """The instructions; None if a macro makes a part of them."""
     operands: tuple[str, ...]
     names: tuple[str, ...]
+    is_global: bool = False
+    """Whether it is outside of functions, where only the host's assembly can be."""
 
 
 def statements(text: str) -> Iterator[Statement]:
@@ -55,7 +57,17 @@ def statements(text: str) -> Iterator[Statement]:
         closing = pairs.get(match.end() - 1)
         if closing is not None and match.start() >= end:
             end = closing
-            yield _read(text, (match.start(), match.end(), closing), macros)
+            within = any(opened < match.start() < closed and blank[opened] == "{" for opened, closed in pairs.items())
+            statement = _read(text, (match.start(), match.end(), closing), macros)
+            yield replace(statement, is_global=not within and not _of_directive(blank, match.start()))
+
+
+def _of_directive(text: str, place: int) -> bool:
+    """Whether a place is in a directive of the preprocessor, such as the definition of a macro."""
+    lines = text[:place].split("\n")
+    while len(lines) > 1 and lines[-2].endswith("\\"):
+        lines.pop()
+    return lines[-1].lstrip().startswith("#")
 
 
 def translate(statement: Statement) -> str:
@@ -98,6 +110,8 @@ def replacement(statement: Statement, *, host_assembly: bool = False) -> str | N
     Traps and errors take effect only where the statement is compiled, that is, not in a dropped branch of ``#if``.
     """
     try:
+        if statement.is_global:
+            raise Missing(f"an asm outside of functions is not PTX; {_NO_HOST}")
         return translate(statement)
     except Missing as problem:
         return None if host_assembly else f"_Pragma({json.dumps('GCC error ' + json.dumps(str(problem)))})"

@@ -1,6 +1,8 @@
 """The plan for a student's server: the command that starts it, and the address at which it will answer."""
 
+import contextlib
 import importlib.util
+import secrets
 import shlex
 import shutil
 import socket
@@ -27,6 +29,8 @@ SLOTS = 2
 """The number of slots of a server that we start, if the student gives no ``concurrency``."""
 ROOM = 16384
 """The size of a slot in tokens, in addition to the longest reply: for the skill, the task, and the turns."""
+_PORTS, _TRIES = range(20000, 32768), 100
+"""Ports below those that Linux gives to clients, and how many of them are tried."""
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -71,14 +75,21 @@ def make(config: StudentConfig, root: Path, model: Path | None = None) -> Plan:
     ours = config.serve is None or config.serve in WORDS
     base_url = config.base_url or DEFAULT_LLAMA_URL
     if PORT in (config.serve or "") or (ours and base_url == DEFAULT_LLAMA_URL):  # we choose the port
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = _free_port()
         base_url = f"http://127.0.0.1:{port}/v1"
     else:
         port = urlsplit(base_url).port or 80
     log = root / HOME / "serve" / f"{component(config.name)}.log"
     return Plan(_command(config, port, model), base_url, _health(config, base_url), log)
+
+
+def _free_port() -> int:
+    """Return a free port that no client of another program is given before the server takes it."""
+    for port in (*(secrets.choice(_PORTS) for _ in range(_TRIES)), 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise StudentError("no port of 127.0.0.1 is free for a server; end some programs", lasting=True)
 
 
 def _health(config: StudentConfig, base_url: str) -> str:
