@@ -50,10 +50,8 @@ def required_examples(
         yield smallest
     if len(drawn) >= _FEW:
         yield from _timed(case, smallest, seed)
-        known = [one.dims for one, _ in drawn]
-        yield from (
-            one for one in _at_ends(case, smallest, seed, known) if elements(case, one.dims, outputs) <= largest
-        )
+        by_size = [one.dims for one, _ in sorted(drawn, key=lambda one: -one[1])]
+        yield from _at_ends(case, outputs, largest, smallest, seed, by_size)
     yield from _far(case, seed, [one for one, size in drawn if size < SMALL_LIMIT])
     # Sizes of 0 are seldom drawn, so each dim that may be 0 is tried with 0 at least once.
     sizes = [one.dims for one, _ in drawn]
@@ -75,18 +73,23 @@ def _timed(case: Case, smallest: Example, seed: int) -> Iterator[Example]:
             yield complete(case, Example(dims, smallest.dtype, label, "", smallest.scalars))
 
 
-def _at_ends(case: Case, smallest: Example, seed: int, known: Sequence[Mapping[str, int]]) -> Iterator[Example]:
-    """Examples in which one dim has its largest size, unless ``known`` has it, and the others their smallest.
+def _at_ends(
+    case: Case, outputs: OutputSize, largest: int, smallest: Example, seed: int, known: Sequence[Mapping[str, int]]
+) -> Iterator[Example]:
+    """Examples in which one dim has its largest size, unless a drawn example has it.
 
-    A launch of one block for each row ends at such a size, for example at 65,535 blocks along y. The dims are shared
+    The other dims are those of the first example in ``known`` with which this one stays small, else the smallest. A
+    launch with a block for each row fails at such a size, for example beyond 65,535 blocks along y. The dims are shared
     out among the dtypes.
     """
     for dim in case.dims[case.dtypes.index(smallest.dtype) :: len(case.dtypes)]:
-        top = candidates(dim, smallest.dims, case.zero)[-1]
-        dims = {**smallest.dims, dim.name: top}
-        if all(one[dim.name] != top for one in known) and problem(case, dims, smallest.scalars) is None:
-            label = stable_hash("end", seed, dim.name) % SEEDS
-            yield complete(case, Example(dims, smallest.dtype, label, "", smallest.scalars))
+        for others, limit in (*((one, SMALL_LIMIT) for one in known), (smallest.dims, largest)):
+            dims = {**others, dim.name: candidates(dim, others, case.zero)[-1]}
+            if elements(case, dims, outputs) <= limit and problem(case, dims, smallest.scalars) is None:
+                if dims not in known:
+                    label = stable_hash("end", seed, dim.name) % SEEDS
+                    yield complete(case, Example(dims, smallest.dtype, label, "", smallest.scalars))
+                break
 
 
 def _far(case: Case, seed: int, small: Sequence[Example]) -> Iterator[Example]:

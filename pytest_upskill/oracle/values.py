@@ -29,7 +29,7 @@ Arguments = Mapping[str, Value]
 _RARE, _OFTEN, _NEARLY_ALL = 1 / 32, 1 / 8, 19 / 20
 """Shares of the elements with a certain value, such as an end of a declared range, NaN or zero."""
 _MANY = 256
-"""From this number of elements on, half of the tensors of integers in a range have nearly all elements equal."""
+"""From this number of elements on, two in three tensors of integers in a range have many equal elements."""
 
 _LARGEST = torch.iinfo(torch.int64).max
 _WIDE: Mapping[str, tuple[int, ...]] = {"int32": (2**26 + 1,), "int64": (2**33 + 1, 2**54 + 1)}
@@ -257,6 +257,14 @@ def _between(low: int, high: int, size: Size, random: torch.Generator) -> torch.
     return _with_ends(drawn, low, high, random) if high - low >= 1 / _RARE else drawn
 
 
+def _run(size: Size, random: torch.Generator) -> torch.Tensor:
+    """Where a run of neighbours is, at least half of all elements, so that whole blocks of threads read one value."""
+    count = math.prod(size)
+    length = count // 2 + integer(count // 2 + 1, random)
+    start, place = integer(count - length + 1, random), torch.arange(count).reshape(size)
+    return (place >= start) & (place < start + length)
+
+
 def _with_ends(drawn: torch.Tensor, low: float, high: float, random: torch.Generator) -> torch.Tensor:
     """The values, of which a few are replaced by each end of their range."""
     place = torch.rand(drawn.shape, generator=random)
@@ -281,9 +289,10 @@ def _ranged(
         raise CaseError(message, case.path)
     if dtype not in FLOATING:
         drawn = _between(int(low), int(high), size, random)
-        # If all or nearly all are equal, a kernel that counts or scatters writes nearly always to one place.
-        if integer(2 if drawn.numel() >= _MANY else 5, random) == 0:
-            equal = torch.rand(size, generator=random) < (_NEARLY_ALL, 1.0)[integer(2, random)]
+        # If many are equal, a kernel that counts or scatters writes nearly always to one place.
+        kind = integer(3 if drawn.numel() >= _MANY else 10, random)
+        if kind < 2:
+            equal = _run(size, random) if kind else torch.rand(size, generator=random) < _NEARLY_ALL
             drawn = torch.where(equal, drawn.flatten()[0], drawn)
         return drawn.to(DTYPE[dtype])
     drawn = torch.rand(size, generator=random, dtype=torch.float64) * (float(high) - float(low)) + float(low)

@@ -110,7 +110,8 @@ def test_a_right_kernel_passes_on_every_seed_with_the_default_number_of_examples
 
 @pytest.mark.parametrize("path", first_of_each(WRONG, lambda path: (neighbours(path), what_fails(path)), name_of))
 def test_a_wrong_kernel_fails_the_assertion_that_its_first_line_names(path: Path) -> None:
-    found = failed(path.parent.name, path.read_text())
+    few = failed(path.parent.name, path.read_text())
+    found = few or failed(path.parent.name, path.read_text(), examples=None)
     assert what_fails(path) in {assertion.partition("[")[0] for assertion in found}, found
 
 
