@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.hostile import leftovers
@@ -32,7 +33,10 @@ def look_for_an_orphan(before: frozenset[int]) -> None:
     made = subprocess.run([sys.executable, "-c", script, sys.executable, *orphan], stdout=subprocess.PIPE, check=True)
     pid = int(made.stdout)
     try:
-        assert leftovers.marked_processes(mark) == [pid]
+        deadline = time.monotonic() + 10  # a new process has no command line for a moment
+        while (marked := leftovers.marked_processes(mark)) != [pid] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert marked == [pid]
         found = leftovers.orphans(before, seconds=0.1)
         assert list(found) == [pid]
         assert mark in found[pid]
