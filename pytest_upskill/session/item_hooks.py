@@ -60,9 +60,12 @@ class ItemHooks:
             self._refuse(problem, session)
         if (problem := usage.ungated(self.run.settings, [item.task for item in ours])) is not None:
             self._refuse(problem, session)
+        alike: dict[str, list[list[str]]] = {}
         for skill in self._skills:
-            alike = [one.names for one in self._skills if one.skill == skill.skill]
-            skill.warn_of_gaps([name for names in alike for name in names] if all(alike) else ())
+            alike.setdefault(skill.skill, []).append(skill.names)
+        for skill in self._skills:
+            names = alike[skill.skill]
+            skill.warn_of_gaps([name for some in names for name in some] if all(names) else ())
         if (problem := _tell_apart(ours)) and self.run.speaks:
             ours[0].warn(UpskillWarning(problem))
         settings = self.run.settings

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +31,7 @@ _STRING_MACRO = re.compile(
 _OPERAND = re.compile(r'\s*(?:\[\s*(?P<name>\w+)\s*\]\s*)?"(?P<constraint>[^"]*)"\s*\((?P<value>[\s\S]*)\)\s*')
 _ESCAPES = {"n": "\n", "t": " ", "r": " ", "\\": "\\", '"': '"', "\n": ""}
 _COMMENT = re.compile(r'("(?:[^"\\\n]|\\[\s\S])*")|/\*[\s\S]*?\*/|//[^\n]*')
+_DIRECTIVE = re.compile(r"^[ \t]*#(?:\\\n|[^\n])*", re.MULTILINE)
 _TOKEN_BREAK = re.compile(r"/\*[\s\S]*?\*/|//[^\n]*")
 
 
@@ -51,23 +53,26 @@ def statements(text: str) -> Iterator[Statement]:
     """The ``asm`` statements of a source, in order."""
     blank = blank_out(text)
     pairs = bracket_pairs(blank)
+    inner = _not_global(blank, pairs)
     macros = {found["name"]: found["text"] for found in _STRING_MACRO.finditer(text)}
     end = 0
     for match in _ASM.finditer(blank):
         closing = pairs.get(match.end() - 1)
         if closing is not None and match.start() >= end:
             end = closing
-            within = any(opened < match.start() < closed and blank[opened] == "{" for opened, closed in pairs.items())
             statement = _read(text, (match.start(), match.end(), closing), macros)
-            yield replace(statement, is_global=not within and not _of_directive(blank, match.start()))
+            place = bisect_right(inner, (match.start(), len(text))) - 1
+            yield replace(statement, is_global=place < 0 or match.start() >= inner[place][1])
 
 
-def _of_directive(text: str, place: int) -> bool:
-    """Whether a place is in a directive of the preprocessor, such as the definition of a macro."""
-    lines = text[:place].split("\n")
-    while len(lines) > 1 and lines[-2].endswith("\\"):
-        lines.pop()
-    return lines[-1].lstrip().startswith("#")
+def _not_global(blank: str, pairs: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Where blocks in braces and the preprocessor's directives begin and end, in order, without those within others."""
+    blocks = [(opened, closed) for opened, closed in pairs.items() if blank[opened] == "{"]
+    found: list[tuple[int, int]] = []
+    for start, end in sorted([*blocks, *(match.span() for match in _DIRECTIVE.finditer(blank))]):
+        if not found or end > found[-1][1]:
+            found.append((start, end))
+    return found
 
 
 def translate(statement: Statement) -> str:
